@@ -1,0 +1,294 @@
+"""What an answer looks like: one `Shape` for each kind of item that providers send.
+
+An item is a whole answer, or one chunk or event of a stream. The engine asks `shape_of(item)`
+once per type and from then on talks to the shape alone; no policy ever sees a provider's type.
+
+Channels. A channel is one text that grows from item to item: the content of a choice, its
+refusal, its reasoning, the arguments of one tool call, one content block. Its key is a tuple.
+
+- A key that ends in `"json"` is JSON source text (tool arguments while they stream): what a step
+  inserts there must be escaped for a JSON string.
+- `(WHOLE, key)` is not a channel but the whole text of channel `key`, repeated by an item after
+  (or, in a snapshot, while) it streamed. It gets all that was put out on `key` so far. When no
+  piece of `key` came before, the text stands for itself: a step of its own is fed and flushed.
+- In the answer of a unary call every text is an ordinary channel, fed and flushed at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from agentguard.providers.items import Path, rebuilt
+from agentguard.providers.usage import Usage, usage_of
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Mapping
+
+__all__ = [
+    "ALL",
+    "OPAQUE",
+    "TEXT",
+    "WHOLE",
+    "Piece",
+    "Reading",
+    "Shape",
+    "Usage",
+    "is_stream",
+    "shape_of",
+]
+
+Piece = tuple["Hashable", str]
+"""A channel and the text that an item carries for it."""
+
+ALL: Final = "all"
+"""In `Shape.closes`: every channel that is open."""
+
+WHOLE: Final = "whole"
+"""First of a pair `(WHOLE, channel)`: the whole text of `channel`, repeated."""
+
+_MOST_TYPES = 2048
+"""Types remembered at most: unittest.mock makes a new class for every mock."""
+
+
+class Reading:
+    """What has been read so far of one attempt's answer. `Shape.read` fills it.
+
+    Attributes:
+        parts: the visible answer text in order: choice 0, no reasoning, no tool arguments.
+        content: something a consumer can use has arrived. Opening events leave it False.
+        finished: the provider's terminal signal was seen. An empty answer finishes with `content`
+            False.
+        model: the model that served, as the provider names it.
+        usage: the last cumulative figures; never a sum over chunks that repeat them.
+        error: a failure that came as an ordinary item, where the SDK raises nothing.
+        finish_reason: the provider's own word for why the answer ended.
+        request_id: the provider's id of the request, where an item reveals it.
+    """
+
+    __slots__ = (
+        "content",
+        "error",
+        "finish_reason",
+        "finished",
+        "model",
+        "parts",
+        "request_id",
+        "usage",
+    )
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.content = False
+        self.finished = False
+        self.model: str | None = None
+        self.usage: Usage | None = None
+        self.error: BaseException | None = None
+        self.finish_reason: str | None = None
+        self.request_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The visible answer text so far."""
+        return "".join(self.parts)
+
+    def __repr__(self) -> str:
+        size = sum(map(len, self.parts))
+        return (
+            f"Reading(<{size} characters>, content={self.content}, finished={self.finished}, "
+            f"model={self.model!r}, usage={self.usage!r}, finish_reason={self.finish_reason!r})"
+        )
+
+
+class Shape:
+    """How one kind of item is read and rebuilt. Stateless: one instance serves all streams.
+
+    A subclass writes `read` and, when its items carry text, `texts`; `split` and `join` follow
+    from `texts`. Items of one stream may be of many classes, all of the same shape.
+
+    Attributes:
+        name: the protocol in a word, e.g. "openai.chat".
+        ends: True when a whole stream always ends with a terminal signal, so that one without it
+            was cut; False when there is no such signal; None when it depends on the server and
+            must be learned from it.
+    """
+
+    name: ClassVar[str] = "opaque"
+    ends: ClassVar[bool | None] = False
+
+    def read(self, item: Any, into: Reading) -> None:
+        """Add what `item` says to `into`. One pass, never raises for what is missing."""
+        raise TypeError(f"{type(self).__name__} does not say how to read an item")
+
+    def texts(self, item: Any) -> Iterable[tuple[Hashable, Path, str]]:
+        """Every text in `item`: its channel, where it is, and itself. Empty texts included."""
+        return ()
+
+    def stale(self, item: Any, path: Path, text: str) -> Iterable[tuple[Path, Any]]:
+        """What else must change when the text at `path` becomes `text`.
+
+        Token log-probabilities spell the old text out and a parsed object is made of it: left
+        alone they would carry what a guard took away.
+        """
+        return ()
+
+    def split(self, item: Any) -> list[Piece]:
+        """The texts that `item` carries, by channel, in order; several for one channel possible.
+
+        Example:
+            >>> TEXT.split("hello")
+            [(('text',), 'hello')]
+        """
+        return [(channel, text) for channel, _, text in self.texts(item) if text]
+
+    def closes(self, item: Any) -> tuple[Hashable, ...]:
+        """Channels that `item` ends: text held back on them must go out before it.
+
+        May name channels that never opened; `(ALL,)` means every open one.
+        """
+        return ()
+
+    def join(self, item: Any, texts: Mapping[Any, str]) -> Any:
+        """A copy of `item` with the texts of these channels replaced; `item` itself is unchanged.
+
+        Args:
+            item: what `split` was asked about.
+            texts: new text by channel. Channels that are absent keep theirs; a channel of which
+                the item carries several pieces gets the text in the first, and "" in the others.
+        """
+        placed: set[Hashable] = set()
+        changes: dict[Path, Any] = {}
+        for channel, path, text in self.texts(item):
+            if channel not in texts or (not text and channel in placed):
+                continue
+            new = "" if channel in placed else texts[channel]
+            placed.add(channel)
+            if new != text:
+                changes[path] = new
+                changes.update(self.stale(item, path, new))
+        return rebuilt(item, changes.items()) if changes else item
+
+    def carrier(self, item: Any, channel: Hashable, text: str) -> Any | None:
+        """A new item that carries just `text` on `channel`, for text that was held back.
+
+        Args:
+            item: an item of the same stream that carried `channel`, best the last one.
+            channel: a channel that `split` reported; not a `(WHOLE, ...)` pair.
+            text: what to carry.
+
+        Returns:
+            The new item, or None when `item` cannot be the model for one.
+        """
+        return None
+
+
+class _Text(Shape):
+    name: ClassVar[str] = "text"
+    _CHANNEL: ClassVar[tuple[str]] = ("text",)
+
+    def read(self, item: Any, into: Reading) -> None:
+        if item:
+            into.parts.append(item)
+            into.content = True
+
+    def texts(self, item: Any) -> Iterable[tuple[Hashable, Path, str]]:
+        return ((self._CHANNEL, (), item),)
+
+    def join(self, item: Any, texts: Mapping[Any, str]) -> Any:
+        text = texts.get(self._CHANNEL, item)
+        return item if text == item else _same_class(item, text)
+
+    def carrier(self, item: Any, channel: Hashable, text: str) -> Any | None:
+        return _same_class(item, text)
+
+
+def _same_class(item: str, text: str) -> str:
+    return text if item.__class__ is str else item.__class__(text)
+
+
+class _Opaque(Shape):
+    """An item we know nothing of: content as it stands, without a text we could see or change."""
+
+    def read(self, item: Any, into: Reading) -> None:
+        into.content = True
+        try:
+            usage = usage_of(_figures(item))
+        except Exception:  # a property of somebody's class may raise anything: then no figures
+            return
+        if usage is not None:
+            into.usage = usage
+
+
+def _figures(item: object) -> object:
+    figures: object = getattr(item, "usage", None)
+    if figures is None:
+        figures = getattr(item, "usage_metadata", None)
+    elif callable(figures) and type(item).__module__.startswith("pydantic_ai."):
+        figures = figures()  # a method in pydantic-ai before 2.0
+    return figures
+
+
+TEXT: Final[Shape] = _Text()
+OPAQUE: Final[Shape] = _Opaque()
+
+_shapes: dict[type, Shape] = {str: TEXT}
+_streams: dict[type, bool] = {str: False, dict: False}
+
+
+def shape_of(item: object) -> Shape:
+    """The shape of an item; `TEXT` for plain strings, `OPAQUE` for what is not recognised.
+
+    Remembered by type, so it costs a look-up; a dict is judged by its keys each time. No SDK is
+    imported: classes are recognised by the modules they and their bases come from.
+
+    Example:
+        >>> shape_of("hi").name, shape_of(object()).name
+        ('text', 'opaque')
+    """
+    shape = _shapes.get(item.__class__)
+    if shape is not None:
+        return shape
+    if isinstance(item, dict):
+        return _shape_of_dict(item)
+    kind = type(item)
+    shape = _shape_of_type(kind)
+    if len(_shapes) > _MOST_TYPES:
+        _shapes.clear()
+        _shapes[str] = TEXT
+    _shapes[kind] = shape
+    return shape
+
+
+def _shape_of_type(kind: type) -> Shape:
+    if issubclass(kind, str):
+        # An Enum's members cannot be rebuilt with another text.
+        return OPAQUE if hasattr(kind, "__members__") else TEXT
+    return OPAQUE
+
+
+def _shape_of_dict(item: Mapping[Any, Any]) -> Shape:
+    return OPAQUE
+
+
+def is_stream(value: object) -> bool:
+    """Whether `value` is a stream of items: an iterator or asynchronous iterator, by its type.
+
+    Lists, strings and other containers are whole answers. So are files and everything of `io`,
+    which iterate over lines, and all of `unittest.mock`, which has every attribute.
+
+    Example:
+        >>> is_stream(iter(["a", "b"])), is_stream(["a", "b"])
+        (True, False)
+    """
+    kind = type(value)
+    known = _streams.get(kind)
+    if known is None:
+        known = (hasattr(kind, "__next__") or hasattr(kind, "__anext__")) and not any(
+            base.__module__ in _NO_STREAMS for base in kind.__mro__
+        )
+        if len(_streams) > _MOST_TYPES:
+            _streams.clear()
+        _streams[kind] = known
+    return known
+
+
+_NO_STREAMS = frozenset({"io", "_io", "_pyio", "codecs", "tempfile", "unittest.mock"})
