@@ -1,0 +1,165 @@
+"""What the fake provider says: text or tool calls, in which chunks, how fast, with which usage."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypedDict, get_args
+
+Finish = Literal["stop", "length", "tool_calls", "content_filter"]
+UsageField = Literal["input", "output", "cached", "cache_write", "reasoning"]
+
+_WORD = re.compile(r"\s*\S+|\s+$")
+
+
+class Options(TypedDict, total=False):
+    """Keywords that every answer and every fault takes.
+
+    Attributes:
+        chunks: the text as it is streamed, one content event each; the text word by word otherwise.
+        tools: tool calls as `(name, arguments)`; arguments are a mapping, or a `str` sent as it is.
+        thinking: reasoning text, sent before the answer.
+        finish: why the model stopped; "tool_calls" where there are tools, "stop" otherwise.
+        usage: tokens to report; input includes cached ones. Words are counted otherwise.
+        model: the model that claims to have served the call; the requested one otherwise.
+        first: seconds before the first content event, or before a unary answer begins.
+        each: seconds between content events; a unary answer takes as long as its stream would.
+        headers: extra response headers.
+    """
+
+    chunks: Sequence[str]
+    tools: Sequence[tuple[str, Mapping[str, object] | str]]
+    thinking: str
+    finish: Finish
+    usage: Mapping[UsageField, int]
+    model: str
+    first: float
+    each: float
+    headers: Mapping[str, str]
+
+
+class ToolCall:
+    """One call the model asks for; `pieces` are its JSON arguments as a stream delivers them."""
+
+    __slots__ = ("arguments", "name", "pieces")
+
+    def __init__(self, name: str, arguments: Mapping[str, object] | str) -> None:
+        self.name = name
+        self.arguments = arguments if isinstance(arguments, str) else json.dumps(dict(arguments))
+        self.pieces = [self.arguments[i : i + 8] for i in range(0, len(self.arguments), 8)]
+
+    def parsed(self) -> object:
+        """Return the arguments as an object, empty when they are not valid JSON."""
+        try:
+            return json.loads(self.arguments)
+        except ValueError:
+            return {}
+
+
+class Answer:
+    """One answer, whatever the protocol that carries it; `text=None` is the provider's default."""
+
+    __slots__ = (
+        "chunks",
+        "each",
+        "finish",
+        "first",
+        "headers",
+        "model",
+        "text",
+        "thinking",
+        "tools",
+        "usage",
+    )
+
+    def __init__(self, text: str | None, options: Options) -> None:
+        chunks = options.get("chunks")
+        if chunks is not None and (text is not None or isinstance(chunks, str)):
+            raise TypeError("chunks= is a list of str and replaces the text; pass one of the two")
+        self.tools = [ToolCall(name, arguments) for name, arguments in options.get("tools", ())]
+        if text is None and self.tools:
+            text = ""
+        self.text = text if chunks is None else "".join(chunks)
+        self.chunks = words(text or "") if chunks is None else list(chunks)
+        self.thinking = options.get("thinking", "")
+        self.finish: Finish = options.get("finish", "tool_calls" if self.tools else "stop")
+        self.usage = dict(options.get("usage", {}))
+        self.model = options.get("model")
+        self.first = options.get("first", 0.0)
+        self.each = options.get("each", 0.0)
+        self.headers = dict(options.get("headers", {}))
+        self._check()
+
+    def _check(self) -> None:
+        if self.finish not in get_args(Finish):
+            raise ValueError(f"finish={self.finish!r} is none of {', '.join(get_args(Finish))}")
+        for name in self.usage:
+            if name not in get_args(UsageField):
+                fields = ", ".join(get_args(UsageField))
+                raise ValueError(f"usage has no {name!r}; it has: {fields}")
+        if self.first < 0 or self.each < 0:
+            raise ValueError("first= and each= are seconds, not negative")
+
+    def saying(self, text: str) -> Answer:
+        """Return this answer with the provider's default text where it has none of its own."""
+        if self.text is not None:
+            return self
+        filled: Answer = object.__new__(Answer)
+        for name in Answer.__slots__:
+            setattr(filled, name, getattr(self, name))
+        filled.text = text
+        filled.chunks = words(text)
+        return filled
+
+    def seconds(self) -> float:
+        """Return how long a unary answer takes to be written."""
+        return self.first + self.each * max(0, len(self.chunks) - 1)
+
+
+class Tokens:
+    """The usage of one answer; `input` includes what was cached, `output` the reasoning."""
+
+    __slots__ = ("cache_write", "cached", "input", "output", "reasoning")
+
+    def __init__(self, body: object, answer: Answer) -> None:
+        said = len((answer.text or "").split()) + sum(len(t.pieces) for t in answer.tools)
+        reasoning = len(answer.thinking.split())
+        usage = answer.usage
+        self.input = usage.get("input", max(1, _prompt_words(body)))
+        self.output = usage.get("output", max(1, said + reasoning))
+        self.cached = usage.get("cached", 0)
+        self.cache_write = usage.get("cache_write", 0)
+        self.reasoning = usage.get("reasoning", reasoning)
+
+    @property
+    def total(self) -> int:
+        """Return input and output together."""
+        return self.input + self.output
+
+
+def words(text: str) -> list[str]:
+    """Split text after each word, so that the pieces joined are the text again."""
+    return _WORD.findall(text)
+
+
+_PROMPT_FIELDS = ("messages", "system", "input", "instructions", "contents", "systemInstruction")
+
+
+def _prompt_words(body: object) -> int:
+    if not isinstance(body, dict):
+        return 0
+    return sum(_count(body.get(name)) for name in _PROMPT_FIELDS)
+
+
+def _count(value: object) -> int:
+    if isinstance(value, str):
+        return len(value.split())
+    if isinstance(value, list):
+        return sum(_count(item) for item in value)
+    if isinstance(value, dict):
+        return sum(_count(item) for key, item in value.items() if key not in _NOT_PROMPT)
+    return 0
+
+
+_NOT_PROMPT = frozenset({"role", "type", "id", "tool_call_id", "tool_use_id", "call_id"})
