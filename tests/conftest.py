@@ -1,0 +1,57 @@
+"""Settings for every test: in CI a skip must be one that is expected."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ALLOWED = Path(__file__).with_name("allowed_skips.txt")
+
+
+def allowed_reasons() -> set[str]:
+    """Read the reasons for which CI accepts a skip."""
+    lines = (line.strip() for line in ALLOWED.read_text(encoding="utf-8").splitlines())
+    return {line for line in lines if line and not line.startswith("#")}
+
+
+class UnexpectedSkips:
+    """Fails the run when a test was skipped for a reason that is not listed."""
+
+    def __init__(self) -> None:
+        self.reasons: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note why a test was skipped; an expected failure is not a skip."""
+        if not hasattr(report, "wasxfail"):
+            self._note(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note why a whole module was skipped."""
+        self._note(report)
+
+    def _note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if report.skipped and isinstance(report.longrepr, tuple):
+            self.reasons.add(report.longrepr[2].removeprefix("Skipped: "))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Turn a green run red; one that failed keeps its own exit code."""
+        if self.reasons - allowed_reasons() and session.exitstatus in (0, 5):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Name the reasons, so that the log says what to do."""
+        unexpected = sorted(self.reasons - allowed_reasons())
+        if unexpected:
+            terminalreporter.section("skips that CI does not accept", red=True)
+            for reason in unexpected:
+                terminalreporter.line(reason)
+            terminalreporter.line(f"add a reason to tests/{ALLOWED.name} only if CI cannot meet it")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch skips in CI; the workers of xdist report to the process that does."""
+    if os.environ.get("CI") == "true" and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(UnexpectedSkips(), "unexpected-skips")

@@ -1,0 +1,87 @@
+"""Run every Python snippet of the documentation, and compare what it prints.
+
+The snippets of a document share one namespace, in order. A block fenced as `output` is what the
+snippet before it prints; `...` in it stands for anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+from pathlib import Path
+
+import pytest
+from sybil import Example
+from sybil.document import Document
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.markdown import CodeBlockParser
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PRINTED = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+class Snippets:
+    """Runs a document's snippets and remembers what the last one printed."""
+
+    def __init__(self) -> None:
+        self.run = PythonEvaluator()
+        self.printed = ""
+
+    def python(self, example: Example) -> None:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            self.run(example)
+        self.printed = out.getvalue()
+
+    def output(self, example: Example) -> str | None:
+        wanted, checker = example.parsed, doctest.OutputChecker()
+        if checker.check_output(wanted, self.printed, PRINTED):
+            return None
+        return f"line {example.line} says\n{wanted}\nbut printed was\n{self.printed}"
+
+
+def evaluate(path: Path) -> int:
+    """Run a document, and return how many blocks it has."""
+    snippets = Snippets()
+    document = Document.parse(
+        str(path),
+        CodeBlockParser("python", snippets.python),
+        CodeBlockParser("output", snippets.output),
+    )
+    examples = list(document.examples())
+    for example in examples:
+        example.evaluate()
+    return len(examples)
+
+
+@pytest.fixture
+def _no_live_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give clients a fake key and an address where nobody listens."""
+    for provider in ("OPENAI", "ANTHROPIC"):
+        monkeypatch.setenv(f"{provider}_API_KEY", "test-key")
+        monkeypatch.setenv(f"{provider}_BASE_URL", "http://127.0.0.1:9")
+
+
+@pytest.mark.usefixtures("_no_live_provider")
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_snippet_runs(path: Path) -> None:
+    """Each snippet of the document runs and prints what the document says."""
+    assert evaluate(path) >= 0
+
+
+def test_a_wrong_output_is_found(tmp_path: Path) -> None:
+    """An `output` block that is not what the snippet prints fails its document."""
+    document = tmp_path / "wrong.md"
+    document.write_text("```python\nx = 2\nprint(x)\n```\n\n```output\n3\n```\n")
+    with pytest.raises(Exception, match="but printed was"):
+        evaluate(document)
+
+
+def test_snippets_share_a_namespace_and_print_what_is_said(tmp_path: Path) -> None:
+    """Names live on from one snippet to the next, and `...` stands for anything."""
+    document = tmp_path / "right.md"
+    document.write_text(
+        "```python\nx = 2\n```\n\ntext\n\n```python\nprint('x is', x)\n```\n\n```output\nx ...\n```\n"
+    )
+    assert evaluate(document) == 3
