@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 Finish = Literal["stop", "length", "tool_calls", "content_filter"]
 UsageField = Literal["input", "output", "cached", "cache_write", "reasoning"]
@@ -122,7 +124,7 @@ class Tokens:
 
     __slots__ = ("cache_write", "cached", "input", "output", "reasoning")
 
-    def __init__(self, body: object, answer: Answer) -> None:
+    def __init__(self, body: Mapping[str, Any], answer: Answer) -> None:
         said = len((answer.text or "").split()) + sum(len(t.pieces) for t in answer.tools)
         reasoning = len(answer.thinking.split())
         usage = answer.usage
@@ -146,9 +148,7 @@ def words(text: str) -> list[str]:
 _PROMPT_FIELDS = ("messages", "system", "input", "instructions", "contents", "systemInstruction")
 
 
-def _prompt_words(body: object) -> int:
-    if not isinstance(body, dict):
-        return 0
+def _prompt_words(body: Mapping[str, Any]) -> int:
     return sum(_count(body.get(name)) for name in _PROMPT_FIELDS)
 
 
@@ -156,9 +156,10 @@ def _count(value: object) -> int:
     if isinstance(value, str):
         return len(value.split())
     if isinstance(value, list):
-        return sum(_count(item) for item in value)
+        return sum(map(_count, cast("list[object]", value)))
     if isinstance(value, dict):
-        return sum(_count(item) for key, item in value.items() if key not in _NOT_PROMPT)
+        fields = cast("dict[str, object]", value)
+        return sum(_count(item) for key, item in fields.items() if key not in _NOT_PROMPT)
     return 0
 
 

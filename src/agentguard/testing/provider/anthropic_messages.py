@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agentguard.testing.provider.answer import Finish, Tokens
-from agentguard.testing.provider.fault import ErrorEvent
 from agentguard.testing.provider.protocol import Event, Exchange, Part, Problem, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agentguard.testing.provider.answer import Finish, Tokens
 
 _STOP_REASON: dict[Finish, str] = {
     "stop": "end_turn",
@@ -29,8 +31,7 @@ _ERRORS: dict[str, tuple[str, str]] = {
     ),
     "credit_balance": (
         "invalid_request_error",
-        "Your credit balance is too low to access the Anthropic API. "
-        "Please go to Plans & Billing to upgrade or purchase credits.",
+        "Your credit balance is too low to access the Anthropic API.",
     ),
     "auth": ("authentication_error", "invalid x-api-key"),
     "billing": ("billing_error", "There is an issue with your billing or payment information."),
@@ -88,7 +89,12 @@ class AnthropicMessages(Protocol):
     def events(self, exchange: Exchange) -> Iterator[Event]:
         """Yield message_start, a ping, each block from start to stop, message_delta and _stop."""
         usage = _usage(exchange.tokens, 1)
-        message = {**_head(exchange), "content": [], "stop_reason": None, "usage": usage}
+        message: dict[str, Any] = {
+            **_head(exchange),
+            "content": [],
+            "stop_reason": None,
+            "usage": usage,
+        }
         yield _event("frame", "message_start", message=message)
         for index, block in enumerate(_blocks(exchange)):
             empty, deltas = _block_stream(exchange, block)
@@ -110,7 +116,7 @@ class AnthropicMessages(Protocol):
         """Return Anthropic's error body."""
         return error_body(problem)
 
-    def error_event(self, problem: Problem, event: ErrorEvent, sent: int) -> Event:
+    def error_event(self, problem: Problem) -> Event:
         """Return the `error` event, which may come at any point of a stream."""
         return Event("frame", error_body(problem), "error")
 
@@ -119,14 +125,11 @@ class AnthropicCountTokens(Protocol):
     """`POST .../v1/messages/count_tokens`."""
 
     name = "anthropic.count_tokens"
+    streaming = False
 
     def matches(self, path: str) -> bool:
         """Serve any base path."""
         return path.endswith("/messages/count_tokens")
-
-    def streams(self, path: str, body: Any) -> bool:
-        """Never stream."""
-        return False
 
     def unary(self, exchange: Exchange) -> dict[str, Any]:
         """Return the number of words as tokens."""

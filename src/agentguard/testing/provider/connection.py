@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-import threading
 import time
-from collections.abc import Mapping
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from agentguard.testing.provider.journal import Headers
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Mapping
 
 _MAX_HEAD = 1 << 16
 _PATIENCE = 3600.0  # "for ever" of a stall: longer than any test, still ended by close()

@@ -20,10 +20,12 @@ Every fault also takes the keywords of an answer (`Options`): `chunks`, `tools`,
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
-from typing import Final, Literal, TypedDict, Unpack, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack, cast, get_args
 
 from agentguard.testing.provider.answer import Answer, Options
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 Act = Literal[
     "answer", "status", "drop", "reset", "stall", "truncate", "cut", "malform", "empty", "error"
@@ -174,9 +176,7 @@ def reset(after: After = None, **options: Unpack[Options]) -> Fault:
     return _strike("reset", "reset", after, options)
 
 
-def stall(
-    seconds: float | None = None, after: After = None, **options: Unpack[Options]
-) -> Fault:
+def stall(seconds: float | None = None, after: After = None, **options: Unpack[Options]) -> Fault:
     """Fall silent for `seconds`, then go on; for ever (until the client leaves) when None."""
     if seconds is not None and seconds < 0:
         raise ValueError("fault.stall(): seconds is not negative; None stalls for ever")
@@ -240,10 +240,11 @@ def error(
 def _strike(
     act: Act, name: str, after: After, options: Options, first: tuple[object, ...] = ()
 ) -> Fault:
-    if isinstance(after, bool) or not (
-        after is None or after in ("opening", "finish") or (isinstance(after, int) and after >= 0)
-    ):
-        raise ValueError(f'fault.{name}(): after={after!r} is not None, 0, 1 ..., "opening" or "finish"')
+    known = after is None or after in ("opening", "finish")
+    if not known and (type(after) is not int or after < 0):
+        raise ValueError(
+            f'fault.{name}(): after={after!r} is not None, 0, 1 ..., "opening" or "finish"'
+        )
     call = _call(name, first, {"after": after, **options})
     return Fault(act, call, _answer(name, None, options), after=after)
 

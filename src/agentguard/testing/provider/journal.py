@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _SECRET = frozenset(
     {"authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "proxy-authorization"}
@@ -33,7 +35,7 @@ class Received:
         protocol: "openai.chat", "openai.responses", "openai.embeddings", "anthropic",
             "anthropic.count_tokens", "google", or "unknown".
         stream: whether a stream was asked for.
-        body: the parsed JSON body, None when there is none.
+        body: the parsed JSON body, empty when it is not a JSON object.
         headers: the request headers, lower-case; credentials do not show in the repr.
         request_id: what the answer carries as x-request-id and request-id.
         answered: the fault that was played, None before it is chosen and for default answers.
@@ -67,8 +69,7 @@ class Received:
         method: str,
         path: str,
         protocol: str,
-        stream: bool,
-        body: Any,
+        body: dict[str, Any],
         headers: Headers,
     ) -> None:
         self.number = number
@@ -77,7 +78,7 @@ class Received:
         self.method = method
         self.path = path
         self.protocol = protocol
-        self.stream = stream
+        self.stream = False
         self.body = body
         self.headers = headers
         self.request_id = f"req_fake_{number:06d}"
@@ -89,7 +90,7 @@ class Received:
     @property
     def model(self) -> str:
         """Return the model that was asked for, `"fake-model"` where the request names none."""
-        name = self.body.get("model") if isinstance(self.body, dict) else None
+        name = self.body.get("model")
         if name is None and "/models/" in self.path:
             name = self.path.rpartition("/models/")[2].partition(":")[0]
         return str(name or "fake-model")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agentguard.testing.provider.answer import Tokens
 from agentguard.testing.provider.openai_error import error_body
 from agentguard.testing.provider.protocol import Event, Exchange, Part, Problem, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from agentguard.testing.provider.answer import Tokens
 
 _CREATED = 1_700_000_000
 
@@ -51,7 +54,7 @@ class OpenAIChat(Protocol):
     def events(self, exchange: Exchange) -> Iterator[Event]:
         """Yield role, content, finish_reason, usage where it was asked for, `[DONE]`."""
         answer = exchange.answer
-        options = exchange.received.body.get("stream_options") or {}
+        options: dict[str, Any] = exchange.received.body.get("stream_options") or {}
         with_usage = options.get("include_usage") is True
         head = _head(exchange, "chat.completion.chunk")
         if with_usage:

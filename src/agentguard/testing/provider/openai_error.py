@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agentguard.testing.provider.protocol import Problem
+if TYPE_CHECKING:
+    from agentguard.testing.provider.protocol import Problem
 
 # kind: (message, type, param, code), as the API has been seen to answer in public issue reports.
 _ERRORS: dict[str, tuple[str, str | None, str | None, str | None]] = {
     "bad_request": ("Invalid value for 'temperature'.", "invalid_request_error", None, None),
     "context_length": (
-        "This model's maximum context length is 8192 tokens. However, your messages resulted in "
-        "9001 tokens. Please reduce the length of the messages.",
+        "This model's maximum context length is 8192 tokens, your messages resulted in 9001 tokens.",
         "invalid_request_error",
         "messages",
         "context_length_exceeded",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from agentguard.testing.provider.answer import Answer, Tokens
-from agentguard.testing.provider.fault import ErrorEvent
-from agentguard.testing.provider.journal import Received
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agentguard.testing.provider.fault import Fault
+    from agentguard.testing.provider.journal import Received
 
 Part = Literal["frame", "content", "finish"]
 """What a stream's event is: content, the terminal signal, or the frame around them."""
@@ -28,24 +31,18 @@ class Event:
 
 
 class Problem:
-    """One error, to be put in words by a protocol."""
+    """One error, to be put in words by a protocol; `sent` events of its stream have gone out."""
 
-    __slots__ = ("kind", "message", "received", "retry_after", "status")
+    __slots__ = ("event", "kind", "message", "received", "retry_after", "sent", "status")
 
-    def __init__(
-        self,
-        kind: str,
-        status: int,
-        received: Received,
-        *,
-        message: str | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        self.kind = kind
-        self.status = status
+    def __init__(self, fault: Fault, received: Received, *, sent: int = 0) -> None:
+        self.kind = fault.kind
+        self.status = fault.status
+        self.message = fault.message
+        self.retry_after = fault.retry_after
+        self.event = fault.event
         self.received = received
-        self.message = message
-        self.retry_after = retry_after
+        self.sent = sent
 
 
 class Exchange:
@@ -68,6 +65,7 @@ class Protocol(ABC):
     """One endpoint of one provider: how it answers, streams and fails."""
 
     name: ClassVar[str]
+    streaming: ClassVar[bool] = True
     content_event: ClassVar[str | None] = None
     """Name of the server-sent event that carries content; None where events have no names."""
 
@@ -75,9 +73,9 @@ class Protocol(ABC):
     def matches(self, path: str) -> bool:
         """Tell whether a request to this (unquoted) path speaks this protocol."""
 
-    def streams(self, path: str, body: Any) -> bool:
+    def streams(self, received: Received) -> bool:
         """Tell whether the request asks for a stream."""
-        return isinstance(body, dict) and body.get("stream") is True
+        return self.streaming and received.body.get("stream") is True
 
     @abstractmethod
     def unary(self, exchange: Exchange) -> dict[str, Any]:
@@ -85,14 +83,15 @@ class Protocol(ABC):
 
     def events(self, exchange: Exchange) -> Iterator[Event]:
         """Yield the events of a complete stream; none where the protocol never streams."""
+        del exchange
         yield from ()
 
     @abstractmethod
     def error(self, problem: Problem) -> dict[str, Any]:
         """Return the error body of this provider."""
 
-    def error_event(self, problem: Problem, event: ErrorEvent, sent: int) -> Event:
-        """Return the error as an event in a stream of which `sent` events have gone out."""
+    def error_event(self, problem: Problem) -> Event:
+        """Return the error as an event in a stream that has answered 200."""
         return Event("frame", self.error(problem))
 
     def malformed_event(self) -> bytes:

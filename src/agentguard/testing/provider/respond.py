@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from email.utils import formatdate
 from math import ceil
 from time import time
+from typing import TYPE_CHECKING
 
-from agentguard.testing.provider.answer import Answer
-from agentguard.testing.provider.connection import Connection
-from agentguard.testing.provider.fault import After, Fault
-from agentguard.testing.provider.journal import Received
 from agentguard.testing.provider.protocol import Event, Exchange, Problem, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agentguard.testing.provider.answer import Answer
+    from agentguard.testing.provider.connection import Connection
+    from agentguard.testing.provider.fault import Fault
+    from agentguard.testing.provider.journal import Received
 
 _HTML = (
     b"<html>\r\n<head><title>Bad Gateway</title></head>\r\n"
@@ -40,15 +44,16 @@ class Response:
         self._received = received
         self._fault = fault
         self._answer = answer
+        self._sent = 0
 
     def play(self) -> bool:
         """Write the response, or break it."""
         fault = self._fault
         if fault.act == "status":
             return self._refuse()
-        if fault.act in ("drop", "reset", "stall") and fault.after is None:
-            if not self._strike():
-                return False
+        before = fault.after is None and fault.act in ("drop", "reset", "stall")
+        if before and not self._strike():
+            return False
         exchange = Exchange(self._received, self._answer)
         if self._received.stream:
             return self._stream(list(self._protocol.events(exchange)))
@@ -57,10 +62,11 @@ class Response:
     def _refuse(self) -> bool:
         fault = self._fault
         self._connection.wait(self._answer.first)
+        extra = _asked_to_wait(fault)
         if fault.kind == "html":
-            return self._whole(fault.status, _HTML, "text/html; charset=utf-8")
+            return self._whole(fault.status, _HTML, "text/html; charset=utf-8", extra)
         body = self._protocol.error(self._problem())
-        return self._whole(fault.status, json.dumps(body).encode(), extra=_asked_to_wait(fault))
+        return self._whole(fault.status, json.dumps(body).encode(), extra=extra)
 
     def _unary(self, body: bytes) -> bool:
         fault = self._fault
@@ -71,10 +77,12 @@ class Response:
             return self._whole(200, b"")
         if fault.act == "error":
             return self._whole(200, json.dumps(self._protocol.error(self._problem())).encode())
-        if fault.act == "cut":
+        if fault.act == "cut" and fault.after != "finish":
             return self._whole(200, body[: len(body) // 2])
-        if fault.act == "answer" or fault.after is None:
+        if fault.act in ("answer", "cut") or fault.after is None:
             return self._whole(200, body)
+        if fault.after == "finish":
+            return self._whole(200, body) and self._strike()
         half = len(body) // 2
         self._head(200, "application/json", {"content-length": str(len(body))})
         self._connection.send(body[:half])
@@ -94,6 +102,7 @@ class Response:
             if event.part == "content":
                 connection.wait(answer.each if self._received.chunks else answer.first)
             connection.send_chunk(event.data)
+            self._sent += 1
             if event.part == "content":
                 self._received.chunks += 1
         if strikes_at == len(events) and not self._strike():
@@ -111,9 +120,8 @@ class Response:
             connection.send_chunk(self._protocol.malformed_event())
             return True
         if fault.act == "error":
-            sent = self._received.chunks
-            event = self._protocol.error_event(self._problem(), fault.event, sent)
-            connection.send_chunk(event.data)
+            problem = Problem(fault, self._received, sent=self._sent)
+            connection.send_chunk(self._protocol.error_event(problem).data)
         elif fault.act == "reset":
             connection.reset()
         elif fault.act in ("drop", "truncate"):
@@ -151,14 +159,7 @@ class Response:
         self._received.status = status
 
     def _problem(self) -> Problem:
-        fault = self._fault
-        return Problem(
-            fault.kind,
-            fault.status,
-            self._received,
-            message=fault.message,
-            retry_after=fault.retry_after,
-        )
+        return Problem(self._fault, self._received)
 
 
 def strike_index(events: Sequence[Event], fault: Fault) -> int:
@@ -170,16 +171,13 @@ def strike_index(events: Sequence[Event], fault: Fault) -> int:
         return -1
     content = [index for index, event in enumerate(events) if event.part == "content"]
     finish = next((i for i, event in enumerate(events) if event.part == "finish"), len(events))
-    after: After = fault.after
-    if fault.act == "truncate":
-        after = max(1, len(content) // 2)
-    if after == "finish":
-        return finish + 1
-    if after == "opening":
-        return content[0] if content else finish
-    if after == 0:
-        return 0
-    return content[after - 1] + 1 if after <= len(content) else finish
+    after = max(1, len(content) // 2) if fault.act == "truncate" else fault.after
+    if isinstance(after, str):
+        opened = content[0] if content else finish
+        return opened if after == "opening" else finish + 1
+    if after > len(content):
+        return finish
+    return content[after - 1] + 1 if after else 0
 
 
 def _asked_to_wait(fault: Fault) -> dict[str, str]:

@@ -10,28 +10,35 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import unquote
 
 from agentguard.testing.provider import fault as faults
 from agentguard.testing.provider.anthropic_messages import AnthropicCountTokens, AnthropicMessages
 from agentguard.testing.provider.connection import Connection, Gone, Request
-from agentguard.testing.provider.fault import Fault
+from agentguard.testing.provider.google_generate import GoogleGenerate
 from agentguard.testing.provider.journal import Received
 from agentguard.testing.provider.openai_chat import OpenAIChat
-from agentguard.testing.provider.protocol import Protocol
+from agentguard.testing.provider.openai_embeddings import OpenAIEmbeddings
+from agentguard.testing.provider.openai_responses import OpenAIResponses
 from agentguard.testing.provider.respond import Response
 from agentguard.testing.provider.script import On, Schedule, Script, as_fault
-from agentguard.testing.provider.unknown import Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from agentguard.testing.provider.fault import Fault
+    from agentguard.testing.provider.protocol import Protocol
 
 _PROTOCOLS: tuple[Protocol, ...] = (
     OpenAIChat(),
+    OpenAIResponses(),
+    OpenAIEmbeddings(),
     AnthropicMessages(),
     AnthropicCountTokens(),
+    GoogleGenerate(),
 )
-_UNKNOWN = Unknown()
 _BACKLOG = 1024
 _JOIN = 10.0
 
@@ -274,7 +281,7 @@ class FakeProvider:
     def _answer_one(self, connection: Connection, request: Request) -> bool:
         protocol, received = self._receive(request)
         try:
-            fault = self._choose(protocol, received)
+            fault = self._choose(received)
             received.answered = fault
             answer = fault.answer.saying(self._default_text)
             return Response(connection, protocol, received, fault, answer).play()
@@ -295,10 +302,10 @@ class FakeProvider:
     def _default_text(self) -> str:
         return self._answer if isinstance(self._answer, str) else "ok"
 
-    def _choose(self, protocol: Protocol, received: Received) -> Fault:
-        if protocol is _UNKNOWN:
+    def _choose(self, received: Received) -> Fault:
+        if received.protocol == "unknown":
             return _NOT_FOUND
-        if not isinstance(received.body, dict):
+        if not received.body:
             return _NOT_JSON
         fault = self._script.next(received)
         if fault is not None:
@@ -310,11 +317,7 @@ class FakeProvider:
     def _receive(self, request: Request) -> tuple[Protocol, Received]:
         target, _, _query = request.target.partition("?")
         path = unquote(target)
-        protocol = next((p for p in _PROTOCOLS if p.matches(path)), _UNKNOWN)
-        try:
-            body = json.loads(request.body) if request.body else None
-        except ValueError:
-            body = None
+        known = next((p for p in _PROTOCOLS if p.matches(path)), None)
         with self._lock:
             self._count += 1
             self._running += 1
@@ -323,15 +326,16 @@ class FakeProvider:
                 at=time.monotonic() - self._started,
                 method=request.method,
                 path=path,
-                protocol=protocol.name,
-                stream=protocol.streams(path, body),
-                body=body,
+                protocol=known.name if known else "unknown",
+                body=_json_object(request.body),
                 headers=request.headers,
             )
+            received.stream = known is not None and known.streams(received)
             self._records.append(received)
-        return protocol, received
+        # What nobody serves is refused in OpenAI's words.
+        return known or _PROTOCOLS[0], received
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """Let go, in a forked child, of what belongs to the parent."""
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
@@ -351,9 +355,17 @@ _NOT_FOUND = faults.status(404, message="FakeProvider serves no such endpoint.")
 _NOT_JSON = faults.status(400, message="The request body is not a JSON object.")
 
 
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return {}  # answered with 400, as the providers do
+    return cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}
+
+
 def _after_fork() -> None:
     for provider in list(_live):
-        provider._forget()
+        provider.forget()
 
 
 if hasattr(os, "register_at_fork"):
