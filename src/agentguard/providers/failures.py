@@ -1,0 +1,269 @@
+"""What an exception means: one kind for all providers, and what the provider asks for with it.
+
+Evidence counts in this order: agentguard's own exceptions, cancellation, a framework's control
+flow, the provider's error code, the HTTP status, the names of the exception's classes, and last,
+for a refused request only, a few sentences that providers mark by nothing else.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Final, cast
+
+from agentguard.errors import GuardError
+from agentguard.providers.control_flow import control_flow
+from agentguard.providers.evidence import Evidence, evidence, read
+from agentguard.providers.failure_kinds import (
+    kind_of_code,
+    kind_of_name,
+    kind_of_phrase,
+    kind_of_status,
+    vague_kind_of_code,
+)
+from agentguard.providers.retry_after import header, retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from agentguard.errors import Kind
+
+__all__ = ["Failure", "classify"]
+
+_DEEPEST: Final = 8
+"""How far causes and groups are followed; an exception may be its own cause."""
+
+_FINER: Final[frozenset[Kind]] = frozenset(
+    {"context_length", "content_filter", "quota_exhausted", "auth"}
+)
+_COARSE: Final[frozenset[Kind]] = frozenset({"invalid_request", "rate_limited"})
+
+_WRAPPERS: Final = frozenset(
+    {
+        ("tenacity", "RetryError"),
+        ("instructor", "InstructorRetryException"),
+        ("pydantic_ai", "ModelAPIError"),
+    }
+)
+"""Exceptions that only pass on what they were raised from."""
+
+_UNREACHABLE: Final = frozenset(
+    {
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETRESET,
+        errno.ENETUNREACH,
+        errno.ENOTCONN,
+        errno.EADDRNOTAVAIL,
+    }
+)
+
+_READERS_OF_ANSWERS: Final = frozenset(
+    {
+        "openai",
+        "anthropic",
+        "google",
+        "httpx",
+        "httpx2",
+        "requests",
+        "aiohttp",
+        "urllib3",
+        "botocore",
+    }
+)
+_READERS_OF_TEXT: Final = ("openai.lib.", "anthropic.lib.")
+"""The part of an SDK that parses what the model wrote: bad JSON there is no server's fault."""
+
+
+class Failure:
+    """What one exception means.
+
+    Attributes:
+        kind: the word for it, see `errors.Kind`.
+        retry_after: seconds the provider asks to wait, None when it does not say.
+        should_retry: the provider's verdict (header `x-should-retry`), None when it has none.
+        request_id: the provider's id of the request, for its support.
+        status: the HTTP status, None when there was no answer.
+    """
+
+    __slots__ = ("kind", "request_id", "retry_after", "should_retry", "status")
+
+    def __init__(
+        self,
+        kind: Kind,
+        *,
+        retry_after: float | None = None,
+        should_retry: bool | None = None,
+        request_id: str | None = None,
+        status: int | None = None,
+    ) -> None:
+        self.kind: Kind = kind
+        self.retry_after = retry_after
+        self.should_retry = should_retry
+        self.request_id = request_id
+        self.status = status
+
+    def __repr__(self) -> str:
+        fields = ("retry_after", "should_retry", "request_id", "status")
+        known = [f", {name}={getattr(self, name)!r}" for name in fields]
+        return f"Failure({self.kind!r}{''.join(k for k in known if not k.endswith('=None'))})"
+
+
+def classify(error: BaseException, now: float | None = None) -> Failure:
+    """Say what an exception means, whichever library raised it.
+
+    Never raises, whatever the exception's own attributes do, and keeps no reference to it.
+
+    Args:
+        error: any exception.
+        now: wall-clock seconds since the epoch, to read a Retry-After that is a date;
+            `time.time()` by default.
+
+    Returns:
+        A `Failure`. Its kind is "unknown" for what no provider, transport or framework is known
+        to raise: a bug in the caller's code must not be retried.
+
+    Example:
+        >>> classify(TimeoutError())
+        Failure('timeout')
+        >>> classify(KeyError("choices"))
+        Failure('unknown')
+    """
+    try:
+        return _classify(error, now, 0)
+    except Exception:  # a hostile exception object: the caller needs a verdict, not a second error
+        return Failure("unknown" if isinstance(error, Exception) else "cancelled")
+
+
+def _classify(error: BaseException, now: float | None, depth: int) -> Failure:
+    if isinstance(error, GuardError):
+        request_id = read(error, "request_id")
+        return Failure(
+            error.kind,
+            retry_after=error.retry_after,
+            request_id=request_id if isinstance(request_id, str) else None,
+        )
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return _of_group(group.exceptions, now, depth)
+    if not isinstance(error, Exception):
+        return Failure("cancelled")
+    bases = [(base.__module__.partition(".")[0], base.__name__) for base in type(error).__mro__]
+    steering = control_flow(bases)
+    if steering is not None:
+        return Failure(steering)
+    inner = _passed_on(error, bases)
+    if inner is not None and depth < _DEEPEST:
+        failure = _classify(inner, now, depth + 1)
+        if failure.kind != "unknown":
+            return failure
+    found = evidence(error)
+    should_retry = next(
+        (text for headers in found.headers if (text := header(headers, "x-should-retry"))), None
+    )
+    return Failure(
+        _kind(error, found, bases) or "unknown",
+        retry_after=_wait(error, found, now),
+        should_retry={"true": True, "false": False}.get(should_retry or ""),
+        request_id=found.request_id,
+        status=found.status,
+    )
+
+
+def _of_group(members: Sequence[BaseException], now: float | None, depth: int) -> Failure:
+    """Merge a group: what steers a framework wins, otherwise all members must agree."""
+    if depth >= _DEEPEST:
+        return Failure("unknown")
+    failures = [_classify(member, now, depth + 1) for member in members]
+    kinds: set[Kind] = {failure.kind for failure in failures}
+    if "control" in kinds or "cancelled" in kinds:
+        return Failure("control" if "control" in kinds else "cancelled")
+    return Failure(
+        kinds.pop() if len(kinds) == 1 else "unknown",
+        retry_after=max(
+            (f.retry_after for f in failures if f.retry_after is not None), default=None
+        ),
+        should_retry=False if any(f.should_retry is False for f in failures) else None,
+    )
+
+
+def _passed_on(error: Exception, bases: Sequence[tuple[str, str]]) -> BaseException | None:
+    """Return the exception that this one only carries."""
+    original: object = None
+    if bases[0] == ("litellm", "MidStreamFallbackError"):
+        original = read(error, "original_exception")
+    elif ("urllib", "URLError") in bases:
+        original = read(error, "reason")
+    elif not _WRAPPERS.isdisjoint(bases):
+        original = error.__cause__
+    return original if isinstance(original, BaseException) else None
+
+
+def _kind(error: Exception, found: Evidence, bases: Sequence[tuple[str, str]]) -> Kind | None:
+    """Weigh codes, then the status, then class names, then phrases."""
+    kind = _first(kind_of_code, found.codes)
+    if kind is None and found.status is not None:
+        kind = kind_of_status(found.status)
+    if kind is None and found.answered:
+        kind = _first(vague_kind_of_code, found.codes)
+    if kind is None:
+        return _unreadable(error, bases) or kind_of_name(bases) or _of_errno(error)
+    if kind in _COARSE:
+        by_name = kind_of_name(bases)
+        if by_name in _FINER:
+            return by_name
+    if kind == "invalid_request" or (kind == "server" and not _refused(found)):
+        return kind_of_phrase(found.message) or kind
+    return kind
+
+
+def _refused(found: Evidence) -> bool:
+    return found.status is not None and found.status >= 300
+
+
+def _first(meaning: Callable[[str], Kind | None], codes: Sequence[str]) -> Kind | None:
+    for code in codes:
+        kind = meaning(code)
+        if kind is not None:
+            return kind
+    return None
+
+
+def _unreadable(error: Exception, bases: Sequence[tuple[str, str]]) -> Kind | None:
+    """Tell an answer that its SDK could not read from a text that the caller could not parse."""
+    names = {name for _, name in bases}
+    if "JSONDecodeError" in names or "UnicodeDecodeError" in names:
+        return "server" if _raised_by_reader(error, passing=("json", "simplejson")) else None
+    if "ResponseNotRead" in names:
+        # langchain-anthropic 0.3 reads the body of an error that came inside a 200: the SDK's
+        # own exception is lost, what remains is a server that failed in mid-stream.
+        return "server" if _raised_by_reader(error, passing=("httpx", "httpx2")) else None
+    return None
+
+
+def _raised_by_reader(error: Exception, *, passing: tuple[str, ...]) -> bool:
+    """Tell whether the innermost frame, `passing` ones aside, reads providers' answers."""
+    module = ""
+    step = error.__traceback__
+    while step is not None:
+        name = step.tb_frame.f_globals.get("__name__", "")
+        if name.partition(".")[0] not in passing:
+            module = name
+        step = step.tb_next
+    return module.partition(".")[0] in _READERS_OF_ANSWERS and not module.startswith(
+        _READERS_OF_TEXT
+    )
+
+
+def _of_errno(error: Exception) -> Kind | None:
+    return "connection" if isinstance(error, OSError) and error.errno in _UNREACHABLE else None
+
+
+def _wait(error: Exception, found: Evidence, now: float | None) -> float | None:
+    seconds = retry_after(found.headers, found.details, now)
+    if seconds is None:
+        for name in ("retry_after", "cooldown_time"):  # pydantic-ai and others; LiteLLM's Router
+            value = read(error, name)
+            if type(value) in (int, float) and 0 <= cast("float", value) < float("inf"):
+                return float(cast("float", value))
+    return seconds
