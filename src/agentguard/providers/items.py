@@ -49,6 +49,33 @@ def leaves(value: object, path: Path = ()) -> Iterator[tuple[Path, str]]:
             yield from leaves(inner, (*path, index))
 
 
+def named(node: object, names: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """The strings that stand under one of `names`, at any depth of objects, dicts and lists.
+
+    A name that holds a list of strings yields each of them.
+    """
+    if sequence(node):
+        for index, inner in enumerate(node):
+            yield from named(inner, names, (*path, index))
+        return
+    for name, value in fields(node).items():
+        here = (*path, name)
+        if isinstance(value, str):
+            if name in names:
+                yield here, value
+        elif name in names and sequence(value) and all(isinstance(v, str) for v in value):
+            yield from leaves(value, here)
+        elif value is not None:
+            yield from named(value, names, here)
+
+
+def at(node: Any, path: Path) -> Any:
+    """What is at `path`."""
+    for step in path:
+        node = _child(node, step)
+    return node
+
+
 def rebuilt(node: Any, changes: Iterable[tuple[Path, Any]]) -> Any:
     """A copy of `node` with the values at some paths replaced; everything else is shared.
 
@@ -68,6 +95,83 @@ def rebuilt(node: Any, changes: Iterable[tuple[Path, Any]]) -> Any:
     return _with(node, values) if values else node
 
 
+def carved(
+    node: Any, path: Path, value: Any, rest: Mapping[str, Any], inner: Mapping[str, Any]
+) -> Any:
+    """A copy of `node` that holds only what is at `path`, there `value`.
+
+    Lists on the way keep one member. Other fields become None; a dict loses them.
+
+    Args:
+        node: an SDK's object, a dict or a list.
+        path: the way to the one thing to keep.
+        value: what to put there.
+        rest: exceptions, values for other fields of `node` itself; `...` keeps what is there.
+        inner: the same for everything on the way to `path`.
+    """
+    if not path:
+        return value
+    head, deeper = path[0], path[1:]
+    if sequence(node):
+        return [carved(node[cast("int", head)], deeper, value, inner, inner)]
+    known = fields(node)
+    values: dict[str | int, Any] = {} if isinstance(node, dict) else dict.fromkeys(known)
+    for name in known:
+        if name in rest:
+            values[name] = known[name] if rest[name] is ... else rest[name]
+    values[head] = carved(known.get(cast("str", head)), deeper, value, inner, inner)
+    return values if isinstance(node, dict) else _with(node, values)
+
+
+def parsed_json(text: str) -> Any:
+    """The JSON in `text`, which may be cut off; an empty dict when it is none.
+
+    A guard that breaks the JSON of tool arguments must not bring the original ones back.
+    """
+    import json
+    import sys
+
+    core = sys.modules.get("pydantic_core")
+    try:
+        if core is not None:
+            return core.from_json(text, allow_partial="trailing-strings")
+        return json.loads(text)
+    except ValueError:
+        return {}
+
+
+def reparsed(old: object, text: str) -> object:
+    """What an SDK had parsed into `old`, parsed anew from `text`; None where that is impossible."""
+    if old is None:
+        return None
+    validate = getattr(type(old), "model_validate_json", None)
+    if validate is None:
+        return parsed_json(text)
+    try:
+        return cast("object", validate(text))
+    except ValueError:  # a changed text need not fit the user's model; None is "nothing parsed"
+        return None
+
+
+def outdated(item: Any, path: Path, text: str) -> Iterator[tuple[Path, Any]]:
+    """What stands beside the text at `path` and no longer holds once it is `text`.
+
+    Log-probabilities spell the old tokens out, a parsed object is made of the old text: left
+    alone they would carry what a guard took away. Empty values of the same kind replace them.
+    """
+    node = item
+    for depth, step in enumerate(path):
+        beside = _NOTHING if isinstance(step, int) else fields(node)
+        tokens = beside.get("logprobs")
+        if tokens:
+            yield (*path[:depth], "logprobs"), [] if sequence(tokens) else None
+        if depth == len(path) - 1:
+            for name in ("parsed", "parsed_arguments", "parsed_output"):
+                if beside.get(name) is not None:
+                    yield (*path[:depth], name), reparsed(beside[name], text)
+        node = _child(node, step)
+
+
 def _child(node: Any, step: str | int) -> Any:
     if isinstance(step, int) or isinstance(node, dict):
         return node[step]
@@ -76,7 +180,7 @@ def _child(node: Any, step: str | int) -> Any:
 
 def _with(node: Any, values: dict[str | int, Any]) -> Any:
     if isinstance(node, dict):
-        changed = cast("dict[Any, Any]", copy.copy(node))
+        changed: dict[Any, Any] = copy.copy(node)
         changed.update(values)
         return changed
     if sequence(node):

@@ -16,9 +16,10 @@ refusal, its reasoning, the arguments of one tool call, one content block. Its k
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from agentguard.providers.items import Path, rebuilt
+from agentguard.providers.items import Path, at, carved, outdated, parsed_json, rebuilt
 from agentguard.providers.usage import Usage, usage_of
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ __all__ = [
 Piece = tuple["Hashable", str]
 """A channel and the text that an item carries for it."""
 
-ALL: Final = "all"
-"""In `Shape.closes`: every channel that is open."""
+ALL: Final[tuple[()]] = ()
+"""In `Shape.closes`: every channel that is open. The empty tuple begins every key."""
 
 WHOLE: Final = "whole"
 """First of a pair `(WHOLE, channel)`: the whole text of `channel`, repeated."""
@@ -110,10 +111,14 @@ class Shape:
         ends: True when a whole stream always ends with a terminal signal, so that one without it
             was cut; False when there is no such signal; None when it depends on the server and
             must be learned from it.
+        kept: what an item made by `carrier` has of the item's own fields, see `items.carved`.
+        kept_inside: what it has of the fields on the way to the text.
     """
 
     name: ClassVar[str] = "opaque"
     ends: ClassVar[bool | None] = False
+    kept: ClassVar[Mapping[str, Any]] = {}
+    kept_inside: ClassVar[Mapping[str, Any]] = {}
 
     def read(self, item: Any, into: Reading) -> None:
         """Add what `item` says to `into`. One pass, never raises for what is missing."""
@@ -123,48 +128,51 @@ class Shape:
         """Every text in `item`: its channel, where it is, and itself. Empty texts included."""
         return ()
 
-    def stale(self, item: Any, path: Path, text: str) -> Iterable[tuple[Path, Any]]:
-        """What else must change when the text at `path` becomes `text`.
-
-        Token log-probabilities spell the old text out and a parsed object is made of it: left
-        alone they would carry what a guard took away.
-        """
-        return ()
-
     def split(self, item: Any) -> list[Piece]:
-        """The texts that `item` carries, by channel, in order; several for one channel possible.
+        """The texts that `item` carries: one piece for each channel, in the order they come.
 
         Example:
             >>> TEXT.split("hello")
             [(('text',), 'hello')]
         """
-        return [(channel, text) for channel, _, text in self.texts(item) if text]
+        found: dict[Hashable, str] = {}
+        for channel, _, text in self.texts(item):
+            if text:
+                found[channel] = found.get(channel, "") + text
+        return list(found.items())
 
-    def closes(self, item: Any) -> tuple[Hashable, ...]:
-        """Channels that `item` ends: text held back on them must go out before it.
+    def closes(self, item: Any) -> tuple[tuple[Hashable, ...], ...]:
+        """Channels that `item` ends, as beginnings of keys: `(0,)` ends `(0, "content")` too.
 
-        May name channels that never opened; `(ALL,)` means every open one.
+        Text held back on them must go out before `item`, or with it when it carries text for them
+        itself. A channel that carries text after it was closed is a new one.
         """
         return ()
 
     def join(self, item: Any, texts: Mapping[Any, str]) -> Any:
         """A copy of `item` with the texts of these channels replaced; `item` itself is unchanged.
 
+        Ids, usage and all else stay, save what spells out or was made of a replaced text:
+        log-probabilities are dropped, parsed objects parsed anew.
+
         Args:
             item: what `split` was asked about.
-            texts: new text by channel. Channels that are absent keep theirs; a channel of which
-                the item carries several pieces gets the text in the first, and "" in the others.
+            texts: new text by channel. Channels that are absent keep theirs. Where an item has
+                several pieces for a channel, each gets as much as it had and the last the rest.
         """
-        placed: set[Hashable] = set()
-        changes: dict[Path, Any] = {}
+        places: dict[Hashable, list[tuple[Path, str]]] = {}
         for channel, path, text in self.texts(item):
-            if channel not in texts or (not text and channel in placed):
-                continue
-            new = "" if channel in placed else texts[channel]
-            placed.add(channel)
-            if new != text:
-                changes[path] = new
-                changes.update(self.stale(item, path, new))
+            if channel in texts:
+                places.setdefault(channel, []).append((path, text))
+        changes: dict[Path, Any] = {}
+        for channel, pieces in places.items():
+            new = texts[channel]
+            last = pieces[-1][0]
+            for path, text in pieces:
+                here, new = (new, "") if path == last else (new[: len(text)], new[len(text) :])
+                if here != text:
+                    changes[path] = _like(at(item, path), here)
+                    changes.update(outdated(item, path, here))
         return rebuilt(item, changes.items()) if changes else item
 
     def carrier(self, item: Any, channel: Hashable, text: str) -> Any | None:
@@ -178,7 +186,17 @@ class Shape:
         Returns:
             The new item, or None when `item` cannot be the model for one.
         """
+        for found, path, _ in self.texts(item):
+            if found == channel:
+                return carved(item, path, text, self.kept, self.kept_inside)
         return None
+
+
+def _like(old: object, text: str) -> object:
+    """`text` as what stood in its place: a string, parsed JSON, or nothing in a list of tokens."""
+    if isinstance(old, str):
+        return text
+    return [] if isinstance(old, list) else parsed_json(text)
 
 
 class _Text(Shape):
@@ -230,6 +248,30 @@ def _figures(item: object) -> object:
 TEXT: Final[Shape] = _Text()
 OPAQUE: Final[Shape] = _Opaque()
 
+_FAMILIES = {
+    "openai": "openai",
+    "litellm": "openai",
+    "anthropic": "anthropic",
+    "google": "google",
+    "langchain_core": "langchain",
+}
+"""Which module of ours knows the classes of an SDK's package."""
+
+_KEYS = (
+    ("choices", "openai"),
+    ("data", "openai"),
+    ("object", "openai_responses"),
+    ("type", "openai_responses"),
+    ("type", "anthropic"),
+    ("type", "langchain"),
+    ("candidates", "google"),
+    ("usageMetadata", "google"),
+    ("promptFeedback", "google"),
+    ("usage_metadata", "google"),
+    ("prompt_feedback", "google"),
+)
+"""For raw JSON: a key, and which module of ours is asked when a dict has it, in this order."""
+
 _shapes: dict[type, Shape] = {str: TEXT}
 _streams: dict[type, bool] = {str: False, dict: False}
 
@@ -262,10 +304,23 @@ def _shape_of_type(kind: type) -> Shape:
     if issubclass(kind, str):
         # An Enum's members cannot be rebuilt with another text.
         return OPAQUE if hasattr(kind, "__members__") else TEXT
+    for base in kind.__mro__:
+        family = base.__module__.partition(".")[0]
+        if family in _FAMILIES:
+            module = import_module("agentguard.providers." + _FAMILIES[family])
+            shape: Shape = module.shape_of_type(kind)
+            return shape
     return OPAQUE
 
 
 def _shape_of_dict(item: Mapping[Any, Any]) -> Shape:
+    for key, module in _KEYS:
+        if key in item:
+            shape: Shape | None = import_module("agentguard.providers." + module).shape_of_dict(
+                item
+            )
+            if shape is not None:
+                return shape
     return OPAQUE
 
 

@@ -1,0 +1,238 @@
+"""LangChain messages: whole ones, the chunks of a stream, and the generations around them.
+
+A message says the same thing in several places (content blocks, tool calls, their raw form in
+`additional_kwargs`); each place is a channel of its own, so that none keeps what a guard took
+out of another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from agentguard.providers.items import (
+    Path,
+    at,
+    fields,
+    leaves,
+    named,
+    rebuilt,
+    reparsed,
+    sequence,
+)
+from agentguard.providers.openai import tool_calls
+from agentguard.providers.shapes import ALL, OPAQUE, Reading, Shape
+from agentguard.providers.usage import usage_of
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
+
+    Found = Iterator[tuple[Hashable, Path, str]]
+
+_BLOCK_TEXTS = frozenset(
+    {"text", "thinking", "reasoning", "refusal", "reasoning_content", "cited_text", "output"}
+)
+_BLOCK_JSON = ("partial_json", "args", "arguments", "input")
+_REASONS = ("finish_reason", "stop_reason", "done_reason")
+
+
+class Messages(Shape):
+    """An AIMessage, any other message, a chunk of one, or a ChatGeneration that holds one.
+
+    Channels: `("content",)` for plain content, `(block, "text")` and the like for content blocks
+    by their index, `("tool", call, "json")` for the arguments of a call as they stream, and
+    `("tool", call, "args", *way)` for each string in arguments that are parsed.
+    """
+
+    name: ClassVar[str] = "langchain"
+    ends: ClassVar[bool | None] = None
+    kept: ClassVar[Mapping[str, Any]] = {
+        **dict.fromkeys(("id", "type", "name", "example"), ...),
+        "content": "",
+        "text": "",
+        "additional_kwargs": {},
+        "response_metadata": {},
+        "tool_calls": [],
+        "invalid_tool_calls": [],
+        "tool_call_chunks": [],
+    }
+    kept_inside: ClassVar[Mapping[str, Any]] = {**kept, "index": ..., "id": None, "name": None}
+
+    def read(self, item: Any, into: Reading) -> None:
+        """Usage is the sum over chunks, see below; everything else as it comes."""
+        known, _ = _message(item)
+        content = known.get("content")
+        if content:
+            into.content = True
+            if isinstance(content, str):
+                into.parts.append(content)
+            else:
+                for block in content:
+                    text = block if isinstance(block, str) else fields(block).get("text")
+                    if isinstance(text, str) and text:
+                        into.parts.append(text)
+        elif not into.content:
+            more = fields(known.get("additional_kwargs"))
+            into.content = bool(
+                known.get("tool_call_chunks")
+                or known.get("tool_calls")
+                or known.get("invalid_tool_calls")
+                or any(more.values())
+            )
+        figures = known.get("usage_metadata")
+        if figures is not None:
+            usage = usage_of(figures)
+            if usage is not None:
+                # The one shape whose chunks add up, by their own `+`: the Anthropic and Google
+                # integrations split the figures over several chunks.
+                into.usage = usage if into.usage is None else into.usage + usage
+        meta = known.get("response_metadata")
+        if meta:
+            self._read_end(meta, into)
+        if known.get("chunk_position") == "last" or known.get("type") == "ai":
+            into.finished = True
+
+    def _read_end(self, meta: Mapping[str, Any], into: Reading) -> None:
+        model = meta.get("model_name") or meta.get("model")
+        if isinstance(model, str):
+            into.model = model
+        for name in _REASONS:
+            if meta.get(name) is not None:
+                into.finished = True
+                into.finish_reason = str(meta[name])
+        request = meta.get("request_id")
+        if isinstance(request, str):
+            into.request_id = request
+
+    def texts(self, item: Any) -> Iterable[tuple[Hashable, Path, str]]:
+        """Content or its blocks, tool arguments, and what `additional_kwargs` repeat of them."""
+        known, path = _message(item)
+        content = known.get("content")
+        if isinstance(content, str):
+            yield ("content",), (*path, "content"), content
+        elif sequence(content):
+            for position, block in enumerate(content):
+                yield from _block(block, (*path, "content", position), position)
+        chunks = known.get("tool_call_chunks")
+        if chunks:
+            yield from _arguments(chunks, (*path, "tool_call_chunks"), "tool")
+        else:
+            yield from _arguments(known.get("tool_calls"), (*path, "tool_calls"), "tool")
+            invalid = known.get("invalid_tool_calls")
+            yield from _arguments(invalid, (*path, "invalid_tool_calls"), "invalid")
+        more = fields(known.get("additional_kwargs"))
+        here = (*path, "additional_kwargs")
+        yield from tool_calls(more.get("tool_calls"), (*here, "tool_calls"), ("more",))
+        call = fields(more.get("function_call")).get("arguments")
+        if isinstance(call, str):
+            yield ("more", "function", "json"), (*here, "function_call", "arguments"), call
+        for inner, text in named(
+            {n: v for n, v in more.items() if n not in {"tool_calls", "function_call", "parsed"}},
+            _BLOCK_TEXTS,
+        ):
+            yield ("more", *inner), (*here, *inner), text
+
+    def closes(self, item: Any) -> tuple[tuple[Hashable, ...], ...]:
+        """All, once a chunk says why or that the answer ended."""
+        known, _ = _message(item)
+        meta = fields(known.get("response_metadata"))
+        over = known.get("chunk_position") == "last" or any(meta.get(name) for name in _REASONS)
+        return (ALL,) if over else ()
+
+    def join(self, item: Any, texts: Mapping[Any, str]) -> Any:
+        """As `Shape.join`, with what the message's class derives from its texts."""
+        joined = super().join(item, texts)
+        return item if joined is item else _settled(item, joined)
+
+    def carrier(self, item: Any, channel: Hashable, text: str) -> Any | None:
+        """As `Shape.carrier`, with what the message's class derives from its texts."""
+        carried = super().carrier(item, channel, text)
+        return None if carried is None else _settled(item, carried)
+
+
+def _message(item: Any) -> tuple[Mapping[str, Any], Path]:
+    known = fields(item)
+    if "message" in known and "content" not in known:
+        return fields(known["message"]), ("message",)
+    return known, ()
+
+
+def _settled(item: Any, copy: Any) -> Any:
+    """`copy` with everything that is derived from its texts derived anew."""
+    old, path = _message(item)
+    new, _ = _message(copy)
+    text = _visible(new)
+    changes: list[tuple[Path, Any]] = [(("text",), text)] if path else []
+    if fields(new.get("response_metadata")).get("logprobs"):
+        changes.append(((*path, "response_metadata", "logprobs"), None))
+    parsed = fields(new.get("additional_kwargs")).get("parsed")
+    if parsed is not None:
+        changes.append(((*path, "additional_kwargs", "parsed"), reparsed(parsed, text)))
+    copy = rebuilt(copy, changes)
+    message = at(copy, path)
+    calls = new.get("tool_call_chunks")
+    if calls and calls != old.get("tool_call_chunks") and hasattr(message, "init_tool_calls"):
+        content = new.get("content")
+        if isinstance(content, list):  # its class changes it in place: not the original's
+            vars(message)["content"] = list(content)
+        message.init_tool_calls()
+    return copy
+
+
+def _visible(known: Mapping[str, Any]) -> str:
+    content = known.get("content")
+    if isinstance(content, str):
+        return content
+    blocks = content or ()
+    return "".join(
+        block if isinstance(block, str) else str(fields(block).get("text") or "")
+        for block in blocks
+    )
+
+
+def _block(block: Any, path: Path, position: int) -> Found:
+    if isinstance(block, str):
+        yield (position, "text"), path, block
+        return
+    known = fields(block)
+    index = known.get("index", position)
+    for name in _BLOCK_JSON:
+        value = known.get(name)
+        if isinstance(value, str):
+            yield (index, name, "json"), (*path, name), value
+        else:
+            for inner, text in leaves(value):
+                yield (index, name, *inner), (*path, name, *inner), text
+    rest = {name: value for name, value in known.items() if name not in _BLOCK_JSON}
+    for inner, text in named(rest, _BLOCK_TEXTS):
+        yield (index, *inner), (*path, *inner), text
+
+
+def _arguments(calls: Any, path: Path, word: str) -> Found:
+    if not sequence(calls):
+        return
+    for position, call in enumerate(calls):
+        known = fields(call)
+        index = known.get("index")
+        number = position if index is None else index
+        arguments = known.get("args")
+        if isinstance(arguments, str):
+            yield (word, number, "json"), (*path, position, "args"), arguments
+        else:
+            for inner, text in leaves(arguments):
+                yield (word, number, "args", *inner), (*path, position, "args", *inner), text
+
+
+MESSAGES = Messages()
+
+
+def shape_of_type(kind: type) -> Shape:
+    """The shape of a class of `langchain_core`: of messages and chat generations."""
+    known = getattr(kind, "model_fields", ())
+    return MESSAGES if "message" in known or "content" in known else OPAQUE
+
+
+def shape_of_dict(item: Mapping[str, Any]) -> Shape | None:
+    """The shape of a message that was dumped to a dict."""
+    if item.get("type") in {"ai", "AIMessageChunk"} and "content" in item:
+        return MESSAGES
+    return None
