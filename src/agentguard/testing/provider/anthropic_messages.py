@@ -20,7 +20,7 @@ _STOP_REASON: dict[Finish, str] = {
 
 # kind: (type, message), as documented for the API or seen in public issue reports.
 _ERRORS: dict[str, tuple[str, str]] = {
-    "bad_request": ("invalid_request_error", "messages: at least one message is required"),
+    "bad_request": ("invalid_request_error", "temperature: must be in the range 0..1"),
     "context_length": (
         "invalid_request_error",
         "prompt is too long: 209001 tokens > 200000 maximum",
