@@ -16,8 +16,18 @@ def run(folder: Path, test: str, *, ci: bool, workers: int) -> subprocess.Comple
     (folder / "allowed_skips.txt").write_text("# a comment\nno such service here\n")
     (folder / "test_it.py").write_text(test)
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    env["CI"] = "true" if ci else ""
-    command = [sys.executable, "-m", "pytest", "-q", "-n", str(workers), "--rootdir", ".", "."]
+    env |= {"CI": "true" if ci else "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "xdist",
+        "-n",
+        str(workers),
+        "--rootdir=.",
+        ".",
+    ]
     return subprocess.run(
         command, cwd=folder, env=env, capture_output=True, text=True, timeout=100, check=False
     )
