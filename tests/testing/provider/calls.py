@@ -21,6 +21,7 @@ Call = Callable[[FakeProvider, float], Any]
 
 @contextlib.contextmanager
 def openai_client(provider: FakeProvider, timeout: float = PATIENT) -> Iterator[Any]:
+    """Open a client for the time of a block."""
     import openai
 
     url = provider.openai_url
@@ -32,6 +33,7 @@ def openai_client(provider: FakeProvider, timeout: float = PATIENT) -> Iterator[
 async def async_openai_client(
     provider: FakeProvider, timeout: float = PATIENT
 ) -> AsyncIterator[Any]:
+    """Open an async client for the time of a block."""
     import openai
 
     url = provider.openai_url
@@ -43,6 +45,7 @@ async def async_openai_client(
 
 @contextlib.contextmanager
 def anthropic_client(provider: FakeProvider, timeout: float = PATIENT) -> Iterator[Any]:
+    """Open a client for the time of a block."""
     import anthropic
 
     url = provider.anthropic_url
@@ -56,6 +59,7 @@ def anthropic_client(provider: FakeProvider, timeout: float = PATIENT) -> Iterat
 async def async_anthropic_client(
     provider: FakeProvider, timeout: float = PATIENT
 ) -> AsyncIterator[Any]:
+    """Open an async client for the time of a block."""
     import anthropic
 
     url = provider.anthropic_url
@@ -67,6 +71,7 @@ async def async_anthropic_client(
 
 @contextlib.contextmanager
 def google_client(provider: FakeProvider, timeout: float = PATIENT) -> Iterator[Any]:
+    """Open a client for the time of a block."""
     from google import genai
     from google.genai import types
 
@@ -79,16 +84,20 @@ def google_client(provider: FakeProvider, timeout: float = PATIENT) -> Iterator[
 
 
 def openai_chat(provider: FakeProvider, timeout: float) -> Any:
+    """Return a chat completion."""
     with openai_client(provider, timeout) as client:
         return client.chat.completions.create(model="gpt-test", messages=PROMPT)
 
 
 def openai_chat_stream(provider: FakeProvider, timeout: float) -> Any:
+    """Return the chunks of a chat completion."""
     with openai_client(provider, timeout) as client:
         return list(client.chat.completions.create(model="gpt-test", messages=PROMPT, stream=True))
 
 
 def openai_chat_async_stream(provider: FakeProvider, timeout: float) -> Any:
+    """Return the chunks of a chat completion, read by the async client."""
+
     async def call() -> list[Any]:
         async with async_openai_client(provider, timeout) as client:
             stream = await client.chat.completions.create(
@@ -100,16 +109,19 @@ def openai_chat_async_stream(provider: FakeProvider, timeout: float) -> Any:
 
 
 def openai_responses_stream(provider: FakeProvider, timeout: float) -> Any:
+    """Return the events of a response."""
     with openai_client(provider, timeout) as client:
         return list(client.responses.create(model="gpt-test", input="how are you", stream=True))
 
 
 def anthropic_create(provider: FakeProvider, timeout: float) -> Any:
+    """Return a message."""
     with anthropic_client(provider, timeout) as client:
         return client.messages.create(model="claude-test", max_tokens=9, messages=PROMPT)
 
 
 def anthropic_create_stream(provider: FakeProvider, timeout: float) -> Any:
+    """Return the events of a message."""
     with anthropic_client(provider, timeout) as client:
         return list(
             client.messages.create(model="claude-test", max_tokens=9, messages=PROMPT, stream=True)
@@ -117,6 +129,7 @@ def anthropic_create_stream(provider: FakeProvider, timeout: float) -> Any:
 
 
 def anthropic_helper_stream(provider: FakeProvider, timeout: float) -> Any:
+    """Return what the `.stream()` helper makes of the events of a message."""
     with (
         anthropic_client(provider, timeout) as client,
         client.messages.stream(model="claude-test", max_tokens=9, messages=PROMPT) as stream,
@@ -125,11 +138,13 @@ def anthropic_helper_stream(provider: FakeProvider, timeout: float) -> Any:
 
 
 def google_generate(provider: FakeProvider, timeout: float) -> Any:
+    """Return a generated answer."""
     with google_client(provider, timeout) as client:
         return client.models.generate_content(model="gemini-test", contents="how are you")
 
 
 def google_stream(provider: FakeProvider, timeout: float) -> Any:
+    """Return the chunks of a generated answer."""
     with google_client(provider, timeout) as client:
         return list(
             client.models.generate_content_stream(model="gemini-test", contents="how are you")
@@ -137,18 +152,22 @@ def google_stream(provider: FakeProvider, timeout: float) -> Any:
 
 
 def langchain_openai(provider: FakeProvider, timeout: float) -> Any:
+    """Return LangChain's message, by way of OpenAI."""
     return _chat_openai(provider, timeout).invoke("how are you")
 
 
 def langchain_openai_stream(provider: FakeProvider, timeout: float) -> Any:
+    """Return LangChain's chunks, by way of OpenAI."""
     return list(_chat_openai(provider, timeout).stream("how are you"))
 
 
 def langchain_anthropic(provider: FakeProvider, timeout: float) -> Any:
+    """Return LangChain's message, by way of Anthropic."""
     return _chat_anthropic(provider, timeout).invoke("how are you")
 
 
 def langchain_anthropic_stream(provider: FakeProvider, timeout: float) -> Any:
+    """Return LangChain's chunks, by way of Anthropic."""
     return list(_chat_anthropic(provider, timeout).stream("how are you"))
 
 

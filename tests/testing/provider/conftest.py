@@ -11,5 +11,6 @@ from agentguard.testing import FakeProvider
 
 @pytest.fixture
 def provider() -> Iterator[FakeProvider]:
+    """Run a provider of its own for one test."""
     with FakeProvider() as running:
         yield running

@@ -229,7 +229,8 @@ def error(
     """
     _check_value("kind", kind, KINDS)
     _check_value("event", event, get_args(ErrorEvent))
-    fault = _strike("error", "error", _inside("error", after), options, (kind,))
+    own = {"event": None if event == "error" else event, "message": message}
+    fault = _strike("error", "error", _inside("error", after), options, (kind,), own)
     fault.kind = kind
     fault.status = KINDS[kind]
     fault.event = event
@@ -238,14 +239,19 @@ def error(
 
 
 def _strike(
-    act: Act, name: str, after: After, options: Options, first: tuple[object, ...] = ()
+    act: Act,
+    name: str,
+    after: After,
+    options: Options,
+    first: tuple[object, ...] = (),
+    own: Mapping[str, object] | None = None,
 ) -> Fault:
     known = after is None or after in ("opening", "finish")
     if not known and (type(after) is not int or after < 0):
         raise ValueError(
             f'fault.{name}(): after={after!r} is not None, 0, 1 ..., "opening" or "finish"'
         )
-    call = _call(name, first, {"after": after, **options})
+    call = _call(name, first, {"after": after, **(own or {}), **options})
     return Fault(act, call, _answer(name, None, options), after=after)
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from agentguard.testing.provider.answer import Answer
     from agentguard.testing.provider.fault import Fault
     from agentguard.testing.provider.protocol import Protocol
 
@@ -283,7 +284,7 @@ class FakeProvider:
         try:
             fault = self._choose(received)
             received.answered = fault
-            answer = fault.answer.saying(self._default_text)
+            answer = self._words(fault, received)
             return Response(connection, protocol, received, fault, answer).play()
         except Gone:
             received.client_disconnected = not self._closing.is_set()
@@ -298,21 +299,23 @@ class FakeProvider:
                 self._running -= 1
                 self._idle.notify_all()
 
-    @property
-    def _default_text(self) -> str:
-        return self._answer if isinstance(self._answer, str) else "ok"
-
     def _choose(self, received: Received) -> Fault:
         if received.protocol == "unknown":
             return _NOT_FOUND
         if not received.body:
             return _NOT_JSON
-        fault = self._script.next(received)
-        if fault is not None:
-            return fault
-        if isinstance(self._answer, str):
-            return _OK
-        return as_fault(self._answer(received.body))
+        return self._script.next(received) or self._default(received)
+
+    def _default(self, received: Received) -> Fault:
+        return as_fault(
+            self._answer if isinstance(self._answer, str) else self._answer(received.body)
+        )
+
+    def _words(self, fault: Fault, received: Received) -> Answer:
+        """Return what the fault says, or breaks off saying; the default where it has no text."""
+        if fault.answer.text is not None or fault.act == "status":
+            return fault.answer
+        return fault.answer.saying(self._default(received).answer.text or "")
 
     def _receive(self, request: Request) -> tuple[Protocol, Received]:
         target, _, _query = request.target.partition("?")
@@ -350,7 +353,6 @@ class FakeProvider:
             self._listener = None
 
 
-_OK = faults.ok()
 _NOT_FOUND = faults.status(404, message="FakeProvider serves no such endpoint.")
 _NOT_JSON = faults.status(400, message="The request body is not a JSON object.")
 
