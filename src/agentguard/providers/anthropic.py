@@ -54,7 +54,7 @@ class Messages(Shape):
 
     def read(self, item: Any, into: Reading) -> None:
         """Starts of a message or of an empty text block, and pings, only open."""
-        known = item if isinstance(item, dict) else item.__dict__
+        known = fields(item)
         kind = known.get("type")
         if kind == "content_block_delta":
             delta = fields(known.get("delta"))

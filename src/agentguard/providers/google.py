@@ -25,6 +25,15 @@ if TYPE_CHECKING:
     Found = Iterator[tuple[Hashable, Path, str]]
 
 _NO_REASON = frozenset({"FINISH_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"})
+_JSON_NAMES = {
+    "prompt_feedback": "promptFeedback",
+    "block_reason": "blockReason",
+    "finish_reason": "finishReason",
+    "usage_metadata": "usageMetadata",
+    "model_version": "modelVersion",
+    "partial_args": "partialArgs",
+    "json_path": "jsonPath",
+}
 _WHOLE_TEXTS = (
     ("executable_code", "code"),
     ("executableCode", "code"),
@@ -71,12 +80,13 @@ class Generated(Shape):
 
     def read(self, item: Any, into: Reading) -> None:
         """A refused prompt is an answer, not an error: it finishes with the reason."""
-        known = item if isinstance(item, dict) else item.__dict__
+        known = fields(item)
         candidates = known.get("candidates")
         if candidates:
             for candidate in candidates:
                 self._read_candidate(fields(candidate), into)
-        blocked = _either(_either(known, "prompt_feedback"), "block_reason")
+        feedback = _either(known, "prompt_feedback")
+        blocked = None if feedback is None else _either(fields(feedback), "block_reason")
         if blocked is not None:
             into.content = into.finished = True
             into.finish_reason = _word(blocked)
@@ -172,14 +182,9 @@ def _part(known: Mapping[str, Any], path: Path, index: int, place: int) -> Found
             yield (WHOLE, (index, name, place)), (*path, name, word), said
 
 
-def _either(node: Any, name: str) -> Any:
+def _either(known: Mapping[str, Any], name: str) -> Any:
     """The field `name`, be it spelled as Python does or as JSON does."""
-    known = fields(node)
-    value = known.get(name)
-    if value is None and isinstance(node, dict):
-        first, *rest = name.split("_")
-        value = known.get(first + "".join(word.capitalize() for word in rest))
-    return value
+    return known[name] if name in known else known.get(_JSON_NAMES[name])
 
 
 def _word(reason: Any) -> str | None:

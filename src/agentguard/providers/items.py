@@ -18,7 +18,7 @@ Path = tuple[str | int, ...]
 _NOTHING: dict[str, Any] = {}
 
 
-def fields(node: object) -> Mapping[str, Any]:
+def fields(node: Any) -> Mapping[str, Any]:
     """The fields of an SDK's object or a dict, by name; empty for anything else.
 
     A pydantic model keeps its fields in `__dict__`, where reading one that is absent costs a tenth
@@ -27,8 +27,13 @@ def fields(node: object) -> Mapping[str, Any]:
     """
     if isinstance(node, dict):
         return cast("dict[str, Any]", node)
-    own: dict[str, Any] = getattr(node, "__dict__", _NOTHING)
-    extra: dict[str, Any] | None = getattr(node, "__pydantic_extra__", None)
+    if node is None:
+        return _NOTHING
+    try:
+        extra = node.__pydantic_extra__
+        own: Mapping[str, Any] = node.__dict__
+    except AttributeError:
+        return cast("Mapping[str, Any]", getattr(node, "__dict__", _NOTHING))
     return {**own, **extra} if extra else own
 
 
@@ -173,16 +178,14 @@ def outdated(item: Any, path: Path, text: str) -> Iterator[tuple[Path, Any]]:
 
 
 def _child(node: Any, step: str | int) -> Any:
-    if isinstance(step, int) or isinstance(node, dict):
-        return node[step]
-    return getattr(node, step)
+    if isinstance(step, str) and not isinstance(node, dict):
+        return getattr(node, step)
+    return cast("Any", node)[step]
 
 
 def _with(node: Any, values: dict[str | int, Any]) -> Any:
     if isinstance(node, dict):
-        changed: dict[Any, Any] = copy.copy(node)
-        changed.update(values)
-        return changed
+        return copy.copy(cast("Any", node)) | values
     if sequence(node):
         members = list(node)
         for index, value in values.items():

@@ -7,7 +7,7 @@ out of another.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from agentguard.providers.items import (
     Path,
@@ -173,7 +173,7 @@ def _settled(item: Any, copy: Any) -> Any:
     if calls and calls != old.get("tool_call_chunks") and hasattr(message, "init_tool_calls"):
         content = new.get("content")
         if isinstance(content, list):  # its class changes it in place: not the original's
-            vars(message)["content"] = list(content)
+            vars(message)["content"] = list(cast("Any", content))
         message.init_tool_calls()
     return copy
 

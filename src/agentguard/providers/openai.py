@@ -49,65 +49,60 @@ class Chat(Shape):
 
     def read(self, item: Any, into: Reading) -> None:
         """Chunks without choices (usage, Azure's filter results) and role deltas only open."""
-        known = item if isinstance(item, dict) else item.__dict__
+        if item.__class__ is not dict:
+            try:  # nearly every item is such a chunk: its text and nothing else
+                (choice,) = item.choices
+                text = choice.delta.content
+                if (
+                    text
+                    and text.__class__ is str
+                    and choice.index == 0
+                    and choice.finish_reason is None
+                    and item.usage is None
+                    and into.model is not None
+                ):
+                    into.parts.append(text)
+                    into.content = True
+                    return
+            except (AttributeError, TypeError, ValueError):
+                pass  # whole answers, LiteLLM's chunks, several choices or none
+        self._read_all(fields(item), into)
+
+    def _read_all(self, known: Mapping[str, Any], into: Reading) -> None:
         choices = known.get("choices")
-        if choices:
-            for choice in choices:
-                self._read_choice(choice, into)
+        if choices is None and "error" in known:
+            self._read_error(known["error"], into)
         elif choices is None:
-            if "error" in known:
-                self._read_error(known["error"], into)
-            else:
-                into.content = True
+            into.content = True
+        for choice in map(fields, choices or ()):
+            own = choice.get("delta")
+            self._read_choice(choice, fields(choice.get("message") if own is None else own), into)
         usage = known.get("usage")
-        if usage is None and not isinstance(item, dict):
-            extra = getattr(item, "__pydantic_extra__", None)
-            usage = extra.get("usage") if extra else None
         if usage is not None:
             into.usage = usage_of(usage) or into.usage
         if into.model is None:
             into.model = known.get("model")
             into.request_id = known.get("_request_id")
 
-    def _read_choice(self, choice: Any, into: Reading) -> None:
-        known = choice if isinstance(choice, dict) else choice.__dict__
-        delta = known.get("delta")
-        if delta is None:
-            delta = known.get("message")
-        own: Mapping[str, Any] = (
-            delta if isinstance(delta, dict) else getattr(delta, "__dict__", None) or known
-        )
-        text = own.get("content")
-        if text.__class__ is str and text:
-            into.content = True
-            if not known.get("index"):
-                into.parts.append(text)
-        else:
-            self._read_rest(known, fields(delta), into)
-        reason = known.get("finish_reason")
-        if reason is not None:
-            into.finished = True
-            if not known.get("index"):
-                into.finish_reason = reason
-
-    def _read_rest(
+    def _read_choice(
         self, choice: Mapping[str, Any], delta: Mapping[str, Any], into: Reading
     ) -> None:
-        """Add what is rare: LiteLLM's fields, lists of blocks, everything that is not content."""
+        first = not choice.get("index")
         content = delta.get("content") or choice.get("text")
         if content:
             into.content = True
-            if not choice.get("index"):
-                if isinstance(content, str):
-                    into.parts.append(content)
-                elif sequence(content):
-                    into.parts.extend(
-                        block["text"]
-                        for block in map(fields, content)
-                        if isinstance(block.get("text"), str)
-                    )
         elif not into.content:
             into.content = any(delta.get(name) for name in _USABLE)
+        if first and isinstance(content, str):
+            into.parts.append(content)
+        elif first and sequence(content):
+            texts = [fields(block).get("text") for block in content]
+            into.parts += [text for text in texts if isinstance(text, str)]
+        reason = choice.get("finish_reason")
+        if reason is not None:
+            into.finished = True
+            if first:
+                into.finish_reason = reason
 
     def _read_error(self, error: Any, into: Reading) -> None:
         from agentguard.providers.inband import provider_error
@@ -178,9 +173,11 @@ def _message(
     spoken = fields(known.get("audio")).get("transcript")
     if isinstance(spoken, str):
         yield (*key, "transcript"), (*path, "audio", "transcript"), spoken
-    own = known.get("provider_specific_fields")  # LiteLLM repeats reasoning and more in there
+    own: object = known.get(
+        "provider_specific_fields"
+    )  # LiteLLM repeats reasoning and more in there
     if isinstance(own, dict):
-        yield from _message(own, (*path, "provider_specific_fields"), (*key, "own"))
+        yield from _message(fields(own), (*path, "provider_specific_fields"), (*key, "own"))
 
 
 def tool_calls(

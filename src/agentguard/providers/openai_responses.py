@@ -78,11 +78,13 @@ class Responses(Shape):
 
     def read(self, item: Any, into: Reading) -> None:
         """`error` and `response.failed` arrive as ordinary events: they become `into.error`."""
-        known = item if isinstance(item, dict) else item.__dict__
+        known = fields(item)
         kind = known.get("type")
         if kind == "response.output_text.delta":
-            into.parts.append(known["delta"])
-            into.content = True
+            text = known.get("delta")
+            if text:
+                into.parts.append(text)
+                into.content = True
         elif kind is None or kind == "response":
             self._read_response(known, into, whole=True)
         elif kind == "error":

@@ -17,7 +17,7 @@ refusal, its reasoning, the arguments of one tool call, one content block. Its k
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from agentguard.providers.items import Path, at, carved, outdated, parsed_json, rebuilt
 from agentguard.providers.usage import Usage, usage_of
@@ -290,7 +290,7 @@ def shape_of(item: object) -> Shape:
     if shape is not None:
         return shape
     if isinstance(item, dict):
-        return _shape_of_dict(item)
+        return _shape_of_dict(cast("Any", item))
     kind = type(item)
     shape = _shape_of_type(kind)
     if len(_shapes) > _MOST_TYPES:

@@ -136,7 +136,7 @@ def usage_of(figures: object) -> Usage | None:
 def _first(raw: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
         figure = raw.get(name)
-        if figure.__class__ is int or figure.__class__ is float:
+        if isinstance(figure, (int, float)):
             return int(figure)
     return None
 
