@@ -83,7 +83,9 @@ def evidence(error: BaseException) -> Evidence:
         found.message = _message(error, inner)
     if type(error).__module__.startswith("litellm"):
         # LiteLLM drops the body and quotes it in its message, sometimes with another status.
-        found.codes += _QUOTED_CODE.findall(_text(read(error, "message")))
+        message = _text(read(error, "message"))
+        found.codes += _QUOTED_CODE.findall(message)
+        found.codes[:0] = _quotas([message] if "quotaId" in message else [])
     return found
 
 
@@ -188,10 +190,14 @@ def _reasons(details: list[object]) -> list[str]:
     for detail in details:
         fields = _dict(detail)
         codes.append(_text(fields.get("reason")))
-        violated = [_text(_dict(v).get("quotaId")) for v in _list(fields.get("violations"))]
-        # A quota per day is not back after a wait, whatever RetryInfo says beside it.
-        codes += ["quota_exceeded" for quota in violated if "PerDay" in quota]
+        violations = _list(fields.get("violations"))
+        codes += _quotas([_text(_dict(violation).get("quotaId")) for violation in violations])
     return [code for code in codes if code]
+
+
+def _quotas(names: list[str]) -> list[str]:
+    """Return the code of Google's quotas that no wait brings back, whatever RetryInfo says."""
+    return ["quota_exceeded" for name in names if "PerDay" in name]
 
 
 def _status(
@@ -227,6 +233,7 @@ def _headers(error: BaseException, response: object) -> Iterator[object]:
     """Yield header mappings. LiteLLM's own response is synthetic, the real headers are apart."""
     candidates = (
         read(error, "litellm_response_headers"),
+        read(read(error, "original_exception"), "litellm_response_headers"),
         read(response, "headers"),
         read(error, "headers"),
         _dict(_dict(response).get("ResponseMetadata")).get("HTTPHeaders"),

@@ -153,30 +153,36 @@ def kind_of_status(status: int) -> Kind | None:
     return "invalid_request" if status >= 300 else None
 
 
-_PHRASES: Final[tuple[tuple[Kind, tuple[str, ...]], ...]] = (
-    ("context_length", ("prompt is too long",)),  # Anthropic
-    ("context_length", ("input token count", "exceeds the maximum")),  # Google
-    ("context_length", ("maximum context length",)),  # OpenAI, vLLM; vLLM sends no code with it
-    ("context_length", ("input is too long for requested model",)),  # Bedrock
-    ("content_filter", ("content filtering policy",)),  # Anthropic
-    ("quota_exhausted", ("credit balance is too low",)),  # Anthropic
-    ("overloaded", ("currently overloaded",)),  # OpenAI, as server_error inside a stream
+_PHRASES: Final[tuple[tuple[Kind, Kind, tuple[str, ...]], ...]] = (
+    ("invalid_request", "context_length", ("prompt is too long",)),  # Anthropic
+    ("invalid_request", "context_length", ("input token count", "exceeds the maximum")),  # Google
+    # OpenAI and vLLM; the latter sends no code with it.
+    ("invalid_request", "context_length", ("maximum context length",)),
+    ("invalid_request", "context_length", ("input is too long for requested model",)),  # Bedrock
+    ("invalid_request", "content_filter", ("content filtering policy",)),  # Anthropic
+    ("invalid_request", "quota_exhausted", ("credit balance is too low",)),  # Anthropic
+    # OpenAI's server_error inside a stream, and what LiteLLM leaves of Anthropic's.
+    ("server", "overloaded", ("overloaded",)),
 )
 
 
-def kind_of_phrase(message: str) -> Kind | None:
-    """Tell which of the few refusals a message is that providers mark by nothing but their text.
+def kind_of_phrase(message: str, refining: Kind | None = None) -> Kind | None:
+    """Tell which of the few failures a message is that providers mark by nothing but their text.
 
     Google's "You exceeded your current quota, please check your plan and billing details" is not
     among them: it comes with limits per minute too.
+
+    Args:
+        message: the provider's sentence.
+        refining: what the failure is known to be so far; None looks through all phrases.
 
     Example:
         >>> kind_of_phrase("prompt is too long: 210000 tokens > 200000 maximum")
         'context_length'
     """
     message = message.lower()
-    for kind, words in _PHRASES:
-        if all(word in message for word in words):
+    for coarse, kind, words in _PHRASES:
+        if refining in (None, coarse) and all(word in message for word in words):
             return kind
     return None
 

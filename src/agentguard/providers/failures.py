@@ -46,6 +46,9 @@ _WRAPPERS: Final = frozenset(
 )
 """Exceptions that only pass on what they were raised from."""
 
+_INVENTED: Final = frozenset({500, 422})
+"""Statuses that LiteLLM gives to failures that had none."""
+
 _UNREACHABLE: Final = frozenset(
     {
         errno.EHOSTDOWN,
@@ -158,11 +161,14 @@ def _classify(error: BaseException, now: float | None, depth: int) -> Failure:
         if failure.kind != "unknown":
             return failure
     found = evidence(error)
+    kind = _kind(error, found, bases)
+    if _hides_another(found, bases, kind):
+        kind = _hidden(error, now, depth) or kind
     should_retry = next(
         (text for headers in found.headers if (text := header(headers, "x-should-retry"))), None
     )
     return Failure(
-        _kind(error, found, bases) or "unknown",
+        kind or "unknown",
         retry_after=_wait(error, found, now),
         should_retry={"true": True, "false": False}.get(should_retry or ""),
         request_id=found.request_id,
@@ -190,13 +196,43 @@ def _of_group(members: Sequence[BaseException], now: float | None, depth: int) -
 def _passed_on(error: Exception, bases: Sequence[tuple[str, str]]) -> BaseException | None:
     """Return the exception that this one only carries."""
     original: object = None
-    if bases[0] == ("litellm", "MidStreamFallbackError"):
-        original = read(error, "original_exception")
-    elif ("urllib", "URLError") in bases:
+    if ("urllib", "URLError") in bases:
         original = read(error, "reason")
     elif not _WRAPPERS.isdisjoint(bases):
         original = error.__cause__
     return original if isinstance(original, BaseException) else None
+
+
+def _hides_another(found: Evidence, bases: Sequence[tuple[str, str]], kind: Kind | None) -> bool:
+    """Tell whether an exception stands where a more telling one was.
+
+    LiteLLM invents a 500 for dropped connections and stalls, and a 422 for unreadable answers.
+    langchain-anthropic 0.3 reads the body of an error inside a 200 stream and so raises
+    httpx.ResponseNotRead in its place.
+    """
+    if bases[0][0] == "litellm":
+        return kind in (None, "server") or found.status in _INVENTED
+    return kind is None and bases[0][1] == "ResponseNotRead"
+
+
+def _hidden(error: BaseException, now: float | None, depth: int) -> Kind | None:
+    """Return the kind of the first exception underneath that says what happened."""
+    step = error
+    for _ in range(depth, _DEEPEST):
+        under = step.__cause__ or step.__context__
+        if under is None:
+            return None
+        step = under
+        if type(step).__module__.partition(".")[0] == "litellm":
+            status = evidence(step).status or 0
+            kind = None if status in _INVENTED else kind_of_status(status)
+        elif type(step).__name__ == "JSONDecodeError":
+            kind = "server"
+        else:
+            kind = _classify(step, now, _DEEPEST).kind
+        if kind is not None and kind != "unknown":
+            return kind
+    return None
 
 
 def _kind(error: Exception, found: Evidence, bases: Sequence[tuple[str, str]]) -> Kind | None:
@@ -212,13 +248,9 @@ def _kind(error: Exception, found: Evidence, bases: Sequence[tuple[str, str]]) -
         by_name = kind_of_name(bases)
         if by_name in _FINER:
             return by_name
-    if kind == "invalid_request" or (kind == "server" and not _refused(found)):
-        return kind_of_phrase(found.message) or kind
+    if kind in ("invalid_request", "server"):
+        return kind_of_phrase(found.message, kind) or kind
     return kind
-
-
-def _refused(found: Evidence) -> bool:
-    return found.status is not None and found.status >= 300
 
 
 def _first(meaning: Callable[[str], Kind | None], codes: Sequence[str]) -> Kind | None:
@@ -230,29 +262,22 @@ def _first(meaning: Callable[[str], Kind | None], codes: Sequence[str]) -> Kind 
 
 
 def _unreadable(error: Exception, bases: Sequence[tuple[str, str]]) -> Kind | None:
-    """Tell an answer that its SDK could not read from a text that the caller could not parse."""
-    names = {name for _, name in bases}
-    if "JSONDecodeError" in names or "UnicodeDecodeError" in names:
-        return "server" if _raised_by_reader(error, passing=("json", "simplejson")) else None
-    if "ResponseNotRead" in names:
-        # langchain-anthropic 0.3 reads the body of an error that came inside a 200: the SDK's
-        # own exception is lost, what remains is a server that failed in mid-stream.
-        return "server" if _raised_by_reader(error, passing=("httpx", "httpx2")) else None
-    return None
+    """Tell an answer that its SDK could not read from a text that the caller could not parse.
 
-
-def _raised_by_reader(error: Exception, *, passing: tuple[str, ...]) -> bool:
-    """Tell whether the innermost frame, `passing` ones aside, reads providers' answers."""
+    The innermost frame that is not the parser's own decides.
+    """
+    if not any(name in ("JSONDecodeError", "UnicodeDecodeError") for _, name in bases):
+        return None
     module = ""
     step = error.__traceback__
     while step is not None:
         name = step.tb_frame.f_globals.get("__name__", "")
-        if name.partition(".")[0] not in passing:
+        if name.partition(".")[0] not in ("json", "simplejson"):
             module = name
         step = step.tb_next
-    return module.partition(".")[0] in _READERS_OF_ANSWERS and not module.startswith(
-        _READERS_OF_TEXT
-    )
+    if module.startswith(_READERS_OF_TEXT):
+        return None
+    return "server" if module.partition(".")[0] in _READERS_OF_ANSWERS else None
 
 
 def _of_errno(error: Exception) -> Kind | None:
