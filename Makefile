@@ -10,7 +10,7 @@ WORKERS ?= 2
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench docs cov lock test-all clean
+.PHONY: help setup demo test check check-format check-lint check-mypy check-pyright format bench docs cov lock test-all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,10 +25,19 @@ test: setup ## run the tests (without those marked long)
 	$(BIN)/python -m pytest -q -m "serial and not long" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not serial and not long" $(ARGS)
 
-check: setup ## check format, lint and strict types
+# Four targets, so that `make -k check` says everything at once.
+check: check-format check-lint check-mypy check-pyright ## check format, lint and strict types
+
+check-format: setup
 	$(BIN)/ruff format --check .
+
+check-lint: setup
 	$(BIN)/ruff check .
+
+check-mypy: setup
 	$(BIN)/mypy src $(wildcard tests/typing)
+
+check-pyright: setup
 	$(BIN)/pyright --pythonpath $(BIN)/python src $(wildcard tests/typing)
 
 format: setup ## format and mend what ruff can
