@@ -1,0 +1,395 @@
+"""A guarded call, its target, and an attempt: one invocation of one target."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec
+
+from agentguard.engine import clock
+from agentguard.engine.records import AttemptRecord
+from agentguard.engine.runtime import hold
+from agentguard.engine.scope import Scope
+from agentguard.engine.trouble import trouble
+from agentguard.errors import Partial
+from agentguard.providers.endpoint import Endpoint, endpoint
+from agentguard.providers.failures import classify
+from agentguard.providers.shapes import Reading, shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from agentguard.engine.limits import Deadline
+    from agentguard.engine.records import CallRecord
+    from agentguard.engine.reply import Reply
+    from agentguard.engine.runtime import Runtime
+    from agentguard.events import Event
+    from agentguard.providers.usage import Usage
+
+    AttemptHook = Callable[["Attempt"], Awaitable[None] | None]
+    OutcomeHook = Callable[["Outcome"], Awaitable[None] | None]
+
+__all__ = ["Attempt", "AttemptHook", "Call", "Outcome", "OutcomeHook", "Target", "tell"]
+
+P = ParamSpec("P")
+
+OutcomeKind = Literal["completed", "failed", "abandoned"]
+
+
+class Target:
+    """Something that can be called: what is known of it before any call.
+
+    Attributes:
+        fn: the callable itself.
+        name: for reports and messages.
+        shape: what its own flags say: "function", "coroutine", "generator" or "asyncgen".
+        streams: whether it answers with streams: by its flags, or seen.
+        ends: whether a stream of it has shown a terminal signal, so that a stream without one is
+            cut; always known for providers that never omit it.
+    """
+
+    __slots__ = ("_endpoint", "ends", "fn", "is_async", "name", "shape", "streams")
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self.fn = fn
+        self.name = name_of(fn)
+        self.shape = shape_of_callable(fn)
+        self.is_async = self.shape in {"coroutine", "asyncgen"}
+        self.streams = self.shape in {"generator", "asyncgen"}
+        self.ends = False
+        self._endpoint: Endpoint | None = None
+
+    def __repr__(self) -> str:
+        return f"<target {self.name}>"
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """What can be seen of the provider behind it."""
+        if self._endpoint is None:
+            self._endpoint = endpoint(self.fn)
+        return self._endpoint
+
+    @property
+    def key(self) -> object:
+        """What circuits and retry budgets are kept for: the provider where visible, else the function."""
+        seen = self.endpoint
+        if seen.provider is not None:
+            return (seen.provider, seen.base_url, seen.model)
+        fn = self.fn
+        return getattr(fn, "__func__", fn)
+
+
+def name_of(fn: Callable[..., Any]) -> str:
+    """How `fn` is called in reports: its qualified name without the enclosing functions."""
+    while hasattr(fn, "func") and not hasattr(fn, "__qualname__"):  # a partial
+        fn = fn.func
+    name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
+    return str(name).rpartition("<locals>.")[2]
+
+
+def shape_of_callable(fn: Callable[..., Any]) -> str:
+    """What the callable's own flags say; never unwrapped, see design notes on SDK methods.
+
+    A sync bridge over an async function has the same `__wrapped__` as an SDK's async method: only
+    the result tells them apart, and the runtime looks at it.
+    """
+    for flags in (fn, getattr(type(fn), "__call__", None)):
+        if inspect.iscoroutinefunction(flags):
+            return "coroutine"
+        if inspect.isasyncgenfunction(flags):
+            return "asyncgen"
+        if inspect.isgeneratorfunction(flags):
+            return "generator"
+    return "function"
+
+
+class Call:
+    """One guarded call as a policy sees it. Never changed: `replace` makes another.
+
+    Attributes:
+        target: what will be called.
+        args: positional arguments.
+        kwargs: keyword arguments.
+        runtime: sleep, clock, randomness and everything else that waits.
+        scope: what surrounded the call when it was made.
+        deadline: the bound that no wait inside may pass, or None.
+        number: which attempt this is, from 1.
+        wait: seconds waited before this attempt.
+        hooks: who sees every attempt inside.
+        record: for the listeners, None when there are none.
+    """
+
+    __slots__ = (
+        "args",
+        "deadline",
+        "hooks",
+        "kwargs",
+        "number",
+        "record",
+        "runtime",
+        "scope",
+        "target",
+        "wait",
+    )
+
+    def __init__(
+        self,
+        target: Target,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        runtime: Runtime,
+        scope: Scope,
+        deadline: Deadline | None,
+        number: int,
+        wait: float,
+        hooks: tuple[AttemptHook, ...],
+        record: CallRecord | None,
+    ) -> None:
+        self.target = target
+        self.args = args
+        self.kwargs = kwargs
+        self.runtime = runtime
+        self.scope = scope
+        self.deadline = deadline
+        self.number = number
+        self.wait = wait
+        self.hooks = hooks
+        self.record = record
+
+    def __repr__(self) -> str:
+        return f"<call of {self.target.name}, attempt {self.number}>"
+
+    def replace(self, **changes: Any) -> Call:
+        """The same call but for `changes`, given by attribute name."""
+        other = Call.__new__(Call)
+        for slot in Call.__slots__:
+            setattr(other, slot, changes[slot] if slot in changes else getattr(self, slot))
+        return other
+
+    def on_attempt(self, hook: AttemptHook) -> Call:
+        """The same call with `hook(attempt)` run before every attempt inside it.
+
+        It sees attempts of fallback targets and of guarded calls made inside too. What it raises
+        refuses the attempt. `attempt.on_end(...)` hears how each ended.
+        """
+        return self.replace(hooks=(*self.hooks, hook))
+
+    def emit(
+        self, event: Callable[Concatenate[CallRecord, P], Event], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Build the event and pass it to the listeners, if there are any."""
+        if self.record is not None:
+            announce(self.scope, self.record, event(self.record, *args, **kwargs))
+
+    async def run(self, target: Target, **changes: Any) -> Reply:
+        """Invoke `target` as an attempt of this call, past the chain inside the asking policy."""
+        from agentguard.engine.chain import invoke
+
+        reply = await invoke(self.replace(target=target, **changes))
+        if self.expects_stream:
+            reply.streamed()
+        return reply
+
+    @property
+    def expects_stream(self) -> bool:
+        """Whether the caller will iterate the answer, as far as can be known before one is there."""
+        primary = self.runtime.target
+        return primary.streams or self.kwargs.get("stream") is True
+
+
+def announce(scope: Scope, record: CallRecord, event: Event) -> None:
+    """Pass one event to everybody who listens in `scope`."""
+    record.events.append(event)
+    for listener in scope.listeners:
+        try:
+            listener(event)
+        except Exception as error:  # noqa: BLE001  telemetry never breaks a call
+            trouble(f"the listener {getattr(listener, '__qualname__', type(listener).__name__)}", error)
+
+
+class Attempt:
+    """One invocation of one target: what costs money and time.
+
+    While it runs it stands in the scope variable, so that guarded calls made inside find their
+    parent, their deadline and their hooks.
+    """
+
+    __slots__ = (
+        "_ended",
+        "_ends",
+        "_reading",
+        "_scope",
+        "call",
+        "first",
+        "record",
+        "recorded",
+        "started",
+        "value",
+    )
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.started = clock.now().monotonic()
+        self.first: float | None = None
+        self.value: Any = None
+        self.record: AttemptRecord | None = None
+        self.recorded: Reading | None = None
+        self._ended = False
+        self._ends: list[OutcomeHook] | None = None
+        self._reading: Reading | None = None
+        self._scope: Scope | None = None
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody wants to hear how it ends."""
+        return self._ends is not None or self.record is not None
+
+    @property
+    def model(self) -> str | None:
+        """The model that served, where the answer or a recorded response says so."""
+        recorded = self.recorded
+        return self.reading.model or (None if recorded is None else recorded.model)
+
+    @property
+    def usage(self) -> Usage | None:
+        """The provider's figures, from the answer or a recorded response."""
+        recorded = self.recorded
+        return self.reading.usage or (None if recorded is None else recorded.usage)
+
+    @property
+    def reading(self) -> Reading:
+        """What has been read of the answer so far: text, model, usage."""
+        if self._reading is None:
+            self._reading = Reading()
+            if self.value is not None:
+                shape_of(self.value).read(self.value, self._reading)
+        return self._reading
+
+    def scope(self) -> Scope:
+        """What guarded calls made inside this attempt find around themselves."""
+        if self._scope is None:
+            call = self.call
+            self._scope = call.scope.within(
+                deadline=call.deadline, hooks=call.hooks, attempt=self
+            )
+        return self._scope
+
+    def on_end(self, hook: OutcomeHook) -> None:
+        """Have `hook(outcome)` called once when this attempt has ended."""
+        if self._ends is None:
+            self._ends = []
+        self._ends.append(hook)
+
+    def begin(self) -> None:
+        """Tell the listeners that the target is about to be invoked."""
+        from agentguard import events
+
+        call = self.call
+        record = call.record
+        if record is None:
+            return
+        self.record = AttemptRecord(call.target.name, call.number, call.wait, self.started)
+        record.attempts.append(self.record)
+        call.emit(events.AttemptStarted, self.record)
+
+    def seen(self) -> None:
+        """The first content is there."""
+        if self.first is None:
+            self.first = clock.now().monotonic() - self.started
+
+    def late(self, value: object) -> None:
+        """An answer that nobody waited for: its usage is booked, the answer itself let go."""
+        from agentguard import events
+
+        shape_of(value).read(value, self.reading)
+        if self.record is not None:
+            self.record.model, self.record.usage = self.model, self.usage
+            self.call.emit(events.LateResult, self.record)
+
+    async def end(self, outcome: Outcome) -> None:
+        """The attempt is over, exactly once: tell its hooks and the listeners."""
+        if self._ended:
+            return
+        self._ended = True
+        hooks, self._ends = self._ends, None
+        if hooks is not None:
+            await tell(hooks, outcome)
+        if self.record is not None:
+            self._write(outcome)
+
+    def _write(self, outcome: Outcome) -> None:
+        from agentguard import events
+
+        record = self.record
+        if record is None:
+            return
+        record.outcome = outcome.kind
+        record.duration = clock.now().monotonic() - self.started
+        record.first_token = self.first
+        record.model, record.usage = outcome.model, outcome.usage
+        if outcome.error is not None:
+            record.kind = classify(outcome.error).kind
+        self.call.emit(events.AttemptEnded, record)
+
+
+class Outcome:
+    """How a call or attempt ended, known once and for all.
+
+    Attributes:
+        kind: "completed", "failed" or "abandoned" (cancelled, or a stream that nobody read on).
+        error: what was raised, or None.
+        attempt: whose answer it was, None when no attempt was reached.
+    """
+
+    __slots__ = ("attempt", "error", "kind")
+
+    def __init__(
+        self, kind: OutcomeKind, error: BaseException | None, attempt: Attempt | None
+    ) -> None:
+        self.kind = kind
+        self.error = error
+        self.attempt = attempt
+
+    def __repr__(self) -> str:
+        return f"<outcome {self.kind}>"
+
+    @classmethod
+    def of(cls, error: BaseException, attempt: Attempt | None = None) -> Outcome:
+        """Failed for an exception; abandoned for what is none (cancellation, exit)."""
+        kind: OutcomeKind = "failed" if isinstance(error, Exception) else "abandoned"
+        return cls(kind, error, attempt)
+
+    @property
+    def model(self) -> str | None:
+        """The model that served, where the provider says so."""
+        return None if self.attempt is None else self.attempt.model
+
+    @property
+    def usage(self) -> Usage | None:
+        """The provider's figures, None when it sent none."""
+        return None if self.attempt is None else self.attempt.usage
+
+    @property
+    def first_token(self) -> float | None:
+        """Seconds from the attempt's beginning to its first content; of a unary answer, to its end."""
+        return None if self.attempt is None else self.attempt.first
+
+    @property
+    def partial(self) -> Partial | None:
+        """Text and usage so far, when the answer was interrupted."""
+        if self.kind == "completed" or self.attempt is None:
+            return None
+        reading = self.attempt.reading
+        return Partial(reading.text, self.usage)
+
+
+async def tell(hooks: Iterable[OutcomeHook], outcome: Outcome) -> None:
+    """Run outcome hooks: what they raise is logged, and a cancelled caller does not wait for them."""
+    for hook in hooks:
+        try:
+            pending = hook(outcome)
+            if pending is None:
+                continue
+            if outcome.error is None or isinstance(outcome.error, Exception) or not hold(pending):
+                await pending
+        except Exception as error:  # noqa: BLE001  a hook only watches
+            trouble(f"the outcome hook {getattr(hook, '__qualname__', type(hook).__name__)}", error)

@@ -1,0 +1,162 @@
+"""Policies, how they are linked, and the end of the chain where an attempt is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
+
+from agentguard.engine.call import Attempt, Outcome
+from agentguard.engine.reply import Reply, Source
+from agentguard.engine.runtime import PLAIN, Runtime
+from agentguard.providers.shapes import is_stream, shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from agentguard.engine.call import Call, Target
+
+    Next = Callable[[Call], Awaitable[Reply]]
+
+__all__ = ["Next", "Policy", "invoke", "link"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Policy:
+    """One concern around a call, for every shape of callable, written once as a coroutine.
+
+    A subclass writes `around` and waits only through `call.runtime`; state that it shares between
+    calls it guards with a `threading.Lock` held for a few lines, never across an await.
+
+    Attributes:
+        name: what `guard.without(name)` and reports call it; the class name in lower case unless
+            given.
+
+    Example:
+        >>> from agentguard import Call, Policy, Reply, observe
+        >>> class Count(Policy):
+        ...     def __init__(self) -> None:
+        ...         self.failed = 0
+        ...     async def around(self, call, next):
+        ...         return await observe(next(call), self.count)
+        ...     def count(self, outcome) -> None:
+        ...         self.failed += outcome.kind == "failed"
+        >>> @Count()
+        ... def ask(question: str) -> str:
+        ...     return "42"
+        >>> ask("?")
+        '42'
+    """
+
+    name: ClassVar[str] = ""
+    spellings: ClassVar[Mapping[str, str]] = {}
+    """Keywords of other libraries, and what to write here instead."""
+
+    _spelled: str | None = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "name" not in cls.__dict__:
+            cls.name = cls.__name__.lower()
+
+    @classmethod
+    def takes(cls, value: object) -> bool:
+        """Whether a bare `policy(value)` is a setting, not a callable to decorate."""
+        return False
+
+    async def around(self, call: Call, next: Next) -> Reply:  # noqa: A002  the vocabulary of middleware
+        """Do something around `await next(call)`; return the reply, or another one."""
+        return await next(call)
+
+    def check(self, target: Target) -> None:
+        """Refuse a target that this policy cannot serve: called when a callable is decorated."""
+
+    def explain(self) -> Sequence[tuple[str, object]]:
+        """The policy's settings, as `explain(fn)` and `describe(fn)` show them."""
+        return ()
+
+    def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:
+        """Guard `fn` with this policy alone."""
+        from agentguard.engine.decorate import guard
+
+        return guard(self)(fn)
+
+    def __repr__(self) -> str:
+        return self._spelled or f"{self.name}()"
+
+    if not TYPE_CHECKING:  # a checker should refuse the block by itself
+
+        def __enter__(self) -> None:
+            raise TypeError(
+                f"`with {self.name}(...)` would guard nothing: a block cannot be run again. "
+                f"Decorate the function that makes the call: @{self.name}(...)"
+            )
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+
+def link(policies: Sequence[Policy]) -> Next:
+    """The chain, outermost policy first, ending in the attempt."""
+    chain: Next = invoke
+    for policy in reversed(policies):
+        chain = _before(policy, chain)
+    return chain
+
+
+def _before(policy: Policy, inner: Next) -> Next:
+    around = policy.around
+
+    def step(call: Call) -> Awaitable[Reply]:  # returns the coroutine: no frame of its own
+        return around(call, inner)
+
+    return step
+
+
+async def invoke(call: Call) -> Reply:
+    """The chain's end, the only place where an attempt begins and ends."""
+    attempt = Attempt(call)
+    try:
+        for hook in call.hooks:
+            pending = hook(attempt)
+            if pending is not None:
+                await pending
+        if call.record is not None:
+            attempt.begin()
+        value = await call.runtime.invoke(attempt)
+        if type(value) not in PLAIN:
+            if is_stream(value):
+                return await _stream(attempt, value)
+            shape_of(value).read(value, attempt.reading)
+            if attempt.reading.error is not None:
+                raise attempt.reading.error
+    except BaseException as error:
+        await attempt.end(Outcome.of(error, attempt))
+        raise
+    attempt.value = value
+    attempt.seen()
+    if attempt.watched:
+        await attempt.end(Outcome("completed", None, attempt))
+    return Reply(attempt, value)
+
+
+async def _stream(attempt: Attempt, iterator: Any) -> Reply:
+    runtime = attempt.call.runtime
+    attempt.call.target.streams = True
+    if not runtime.is_async:
+        source = Source(attempt, iterator, iterator.__next__)
+    elif hasattr(iterator, "__anext__"):
+        source = Source(attempt, iterator, iterator.__anext__)
+    elif attempt.call.target is not runtime.target:
+        source = Source(attempt, iterator, runtime.in_worker(iterator))
+    else:  # an async function that returns a sync iterator: its caller reads it as one
+        source = Source(attempt, iterator, iterator.__next__)
+        source.runtime = Runtime(False, runtime.target, runtime.options)
+    if runtime.ended:
+        await source.close()
+    else:
+        if runtime.open is None:
+            runtime.open = []
+        runtime.open.append(source)
+        await source.open()
+    return Reply(attempt, None, source)

@@ -1,0 +1,370 @@
+"""`guard`: from policies and any callable to a callable of the same shape."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+import warnings
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+from agentguard import events
+from agentguard.engine import clock
+from agentguard.engine.call import Call, Outcome, Target, announce, name_of
+from agentguard.engine.chain import Policy, invoke, link
+from agentguard.engine.drive import AWAITABLE, HandBack, drive, resume
+from agentguard.engine.marks import forget
+from agentguard.engine.order import unsafe
+from agentguard.engine.records import CallRecord
+from agentguard.engine.refuse import refuse
+from agentguard.engine.reply import Reply
+from agentguard.engine.runtime import Options, Runtime, Stopped, hold, loop_or_refuse
+from agentguard.engine.scope import surrounding
+from agentguard.engine.spelling import Bare
+from agentguard.engine.streams import (
+    AsyncStream,
+    GuardedAsyncGenerator,
+    GuardedGenerator,
+    Stream,
+    lost,
+    settle_lost,
+    watch,
+)
+from agentguard.providers.failures import classify
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+
+    from agentguard.engine.scope import Scope
+
+__all__ = ["Guarded", "guard", "guarded"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class guard:  # noqa: N801  reads like a verb where it is used
+    """Put policies around whatever calls a model, outermost first.
+
+    The result is called exactly as before: same signature, same shape (function, coroutine
+    function, generator, async generator, a function that returns an SDK's stream), same exceptions.
+    One guard can decorate many callables; they share the state of its policies.
+
+    Args:
+        *policies: outermost first: `guard(fallback(...), retry(), breaker(), timeout(30))` is
+            `fallback(retry(breaker(timeout(call))))`.
+        strict: refuse an order of policies that is known to be unsafe, instead of warning.
+        strict_streams: whether a stream that ends without its provider's terminal signal is cut
+            (`errors.StreamTruncated`). By default this is so for providers that always send one,
+            and learned for servers that speak OpenAI's chat protocol.
+        abandon_after: seconds after which a stream that nobody reads is closed and settled.
+
+    Raises:
+        TypeError: at once, for what cannot be guarded, saying what to write instead.
+
+    Example:
+        >>> from agentguard import guard, retry, timeout
+        >>> safe = guard(retry(attempts=3), timeout(30))
+        >>> @safe
+        ... def ask(question: str) -> str:
+        ...     return "42"
+        >>> ask("?")
+        '42'
+    """
+
+    def __init__(
+        self,
+        *policies: Policy,
+        strict: bool = False,
+        strict_streams: bool | None = None,
+        abandon_after: float = 60.0,
+    ) -> None:
+        for policy in policies:
+            if not isinstance(policy, Policy):
+                raise TypeError(_not_a_policy(policy))
+        if not policies:
+            raise TypeError("guard() needs at least one policy, as in guard(retry(), timeout(30))")
+        if not abandon_after > 0:
+            raise ValueError(f"abandon_after is a positive number of seconds, not {abandon_after!r}")
+        self.policies = policies
+        self.strict = strict
+        self.options = Options(strict_streams, abandon_after)
+        for reason in unsafe(policies):
+            if strict:
+                raise ValueError(reason)
+            warnings.warn(reason, stacklevel=2)
+
+    def with_(self, policy: Policy) -> guard:
+        """The same guard with `policy` in place of the one of its name, or else innermost."""
+        if any(each.name == policy.name for each in self.policies):
+            return self._of(
+                *(policy if each.name == policy.name else each for each in self.policies)
+            )
+        return self._of(*self.policies, policy)
+
+    def without(self, *names: str) -> guard:
+        """The same guard but for the policies of these names."""
+        known = [policy.name for policy in self.policies]
+        for name in names:
+            if name not in known:
+                raise ValueError(f"this guard has no {name!r}; it has {', '.join(known)}")
+        return self._of(*(policy for policy in self.policies if policy.name not in names))
+
+    def _of(self, *policies: Policy) -> guard:
+        return guard(
+            *policies,
+            strict=self.strict,
+            strict_streams=self.options.strict_streams,
+            abandon_after=self.options.abandon_after,
+        )
+
+    def __repr__(self) -> str:
+        return f"guard({', '.join(map(repr, self.policies))})"
+
+    def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:
+        """Guard `fn`; on a function that is guarded already, put these policies around its own."""
+        inner = guarded(fn)
+        if inner is not None:
+            outer = inner.guard._of(*self.policies, *inner.guard.policies)  # noqa: SLF001
+            return cast("Callable[P, R]", Guarded(outer, inner.target.fn).wrapper)
+        refuse(fn)
+        return cast("Callable[P, R]", Guarded(self, fn).wrapper)
+
+
+def guarded(fn: object) -> Guarded | None:
+    """What is known of a guarded callable; None for any other.
+
+    Another library's decorator may have copied our attribute: only the very wrapper counts.
+    """
+    found = getattr(fn, "__agentguard__", None)
+    return found if isinstance(found, Guarded) and found.wrapper is fn else None
+
+
+class Guarded:
+    """One guarded callable: its guard, its target, and the wrapper that users call."""
+
+    __slots__ = ("chain", "guard", "options", "target", "wrapper")
+
+    def __init__(self, guard: guard, fn: Callable[..., Any]) -> None:
+        self.guard = guard
+        self.options = guard.options
+        self.target = Target(fn)
+        self.chain = link(guard.policies)
+        for policy in guard.policies:
+            policy.check(self.target)
+        self.wrapper = self._wrap(fn)
+        self.wrapper.__agentguard__ = self  # type: ignore[attr-defined]
+
+    def _wrap(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        shape = self.target.shape
+        if shape == "function":
+            wrapper = self._function()
+        elif shape == "coroutine":
+            wrapper = self._coroutine()
+        else:
+            start = self._generator if shape == "generator" else self._asyncgen
+            return GeneratorFunction(fn, start, shape)
+        copy_names(wrapper, fn)
+        return wrapper
+
+    async def enter(
+        self, runtime: Runtime, scope: Scope, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Reply:
+        """One guarded call, from its beginning to its answer."""
+        chain = self.chain
+        if scope.bypass:
+            chain = invoke
+        elif scope.policies:
+            chain = link((*scope.policies, *self.guard.policies))
+        record = _begin(self.target.name, scope) if scope.listeners else None
+        call = Call(
+            self.target, args, kwargs, runtime, scope, scope.deadline, 1, 0.0, scope.hooks, record
+        )
+        try:
+            reply = await chain(call)
+        except BaseException as error:
+            await _leave(call, error)
+            raise
+        runtime.ended = True
+        if runtime.open is not None or record is not None:
+            await _hand_over(call, reply)
+        return reply
+
+    def _function(self) -> Callable[..., Any]:
+        enter, options, target = self.enter, self.options, self.target
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if lost:
+                settle_lost()
+            runtime = Runtime(False, target, options)
+            try:
+                reply = drive(enter(runtime, surrounding(), args, kwargs), _turn)
+            except Stopped as stopped:
+                raise stopped.error from None
+            return given(reply) if type(reply) is Reply else reply
+
+        return call
+
+    def _coroutine(self) -> Callable[..., Any]:
+        enter, options, target = self.enter, self.options, self.target
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if lost:
+                settle_lost()
+            if "trio" in sys.modules:
+                loop_or_refuse()
+            return given(await enter(Runtime(True, target, options), surrounding(), args, kwargs))
+
+        return call
+
+    def _generator(
+        self, scope: Scope, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> GuardedGenerator:
+        runtime = Runtime(False, self.target, self.options)
+        return GuardedGenerator(begin=lambda: self.enter(runtime, scope, args, kwargs))
+
+    def _asyncgen(
+        self, scope: Scope, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> GuardedAsyncGenerator:
+        runtime = Runtime(True, self.target, self.options)
+        return GuardedAsyncGenerator(begin=lambda: self.enter(runtime, scope, args, kwargs))
+
+
+class GeneratorFunction:
+    """A guarded generator function: captures its scope when called, begins when first pulled.
+
+    A generator function of our own could not do the first. `inspect` takes any object with a
+    function's attributes for a function and reads the flags of its `__code__`, so that
+    `isgeneratorfunction` and `isasyncgenfunction` still tell the truth.
+    """
+
+    __name__: str
+    __qualname__: str
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        start: Callable[[Scope, tuple[Any, ...], dict[str, Any]], Any],
+        shape: str,
+    ) -> None:
+        copy_names(self, fn)
+        self._start = start
+        self.__code__ = (_asyncgen if shape == "asyncgen" else _generator).__code__
+        self.__defaults__ = None
+        self.__kwdefaults__ = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if lost:
+            settle_lost()
+        return self._start(surrounding(), args, kwargs)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __reduce__(self) -> str:
+        return self.__qualname__  # pickled by name, like a function
+
+    def __repr__(self) -> str:
+        return f"<guarded {self.__qualname__}>"
+
+
+def _generator() -> Generator[None, None, None]:
+    yield
+
+
+async def _asyncgen() -> AsyncGenerator[None, None]:
+    yield
+
+
+def copy_names(wrapper: Any, fn: Callable[..., Any]) -> None:
+    """As functools.update_wrapper, for partials and callable objects too, which have no name."""
+    functools.update_wrapper(
+        wrapper, fn, updated=("__dict__",) if isinstance(fn, types.FunctionType) else ()
+    )
+    if not hasattr(fn, "__name__"):
+        wrapper.__name__ = wrapper.__qualname__ = name_of(fn)
+    wrapper.__dict__.pop("__agentguard__", None)
+
+
+def given(reply: Reply) -> Any:
+    """What the caller gets: the value, or the stream in the caller's colour."""
+    source = reply.source
+    if source is None:
+        return reply.value
+    watch(source)
+    return AsyncStream(source) if source.runtime.is_async else Stream(source)
+
+
+def _turn(what: HandBack, coro: Coroutine[Any, Any, Reply]) -> Any:
+    """A sync call turned out to be asynchronous: what its caller holds instead of the answer."""
+
+    async def finish() -> Reply:
+        return cast("Reply", await resume(coro))
+
+    async def answer() -> Any:
+        return given(await finish())
+
+    return answer() if what is AWAITABLE else AsyncStream(begin=finish)
+
+
+def _begin(name: str, scope: Scope) -> CallRecord:
+    parent = None if scope.attempt is None else scope.attempt.call.record
+    record = CallRecord(name, clock.now().monotonic(), scope.tags, parent)
+    announce(scope, record, events.CallStarted(record))
+    return record
+
+
+async def _leave(call: Call, error: BaseException) -> None:
+    """An exception comes out of the call: nothing stays open behind it."""
+    runtime = call.runtime
+    runtime.ended = True
+    for source in tuple(runtime.open or ()):
+        closing = source.close()
+        if isinstance(error, Exception) or not hold(closing):
+            await closing
+    if call.scope.attempt is None:
+        forget(error)
+    if call.record is not None:
+        _write(call, None, Outcome.of(error))
+
+
+async def _hand_over(call: Call, reply: Reply) -> None:
+    """The call returns: nothing stays open but the stream that its caller gets."""
+    for source in tuple(call.runtime.open or ()):
+        if source is not reply.source:
+            await source.close()
+    if call.record is None:
+        return
+    if reply.source is None:
+        _write(call, reply, Outcome("completed", None, reply.attempt))
+    else:
+        reply.source.hooks.append(functools.partial(_write, call, reply))
+
+
+def _write(call: Call, reply: Reply | None, outcome: Outcome) -> None:
+    record = call.record
+    if record is None:
+        return
+    record.outcome = outcome.kind
+    record.duration = call.runtime.monotonic() - record.started
+    if outcome.error is not None:
+        record.kind = classify(outcome.error).kind
+    if reply is not None:
+        attempt = reply.attempt
+        record.served_by, record.model = attempt.call.target.name, attempt.model
+        if attempt.first is not None:
+            record.first_token = attempt.started + attempt.first - record.started
+    call.emit(events.CallEnded)
+
+
+def _not_a_policy(value: object) -> str:
+    if isinstance(value, type) and issubclass(value, Policy):
+        return f"guard() takes policies, not classes: write {value.name}(...)"
+    if isinstance(value, Bare):
+        return f"guard() takes policies: write {value.name}() with parentheses, not {value.name}"
+    if callable(value):
+        return (
+            f"guard() takes policies, not the function {name_of(value)}: write @guard(retry(), ...) "
+            "above it, or guard(retry(), ...)(function)"
+        )
+    return f"guard() takes policies such as retry(), not {type(value).__name__}"

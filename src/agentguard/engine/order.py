@@ -1,0 +1,45 @@
+"""Orders of policies that are known to go wrong, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from agentguard.engine.chain import Policy
+
+__all__ = ["CANONICAL", "unsafe"]
+
+CANONICAL: Final[tuple[str, ...]] = (
+    "fallback",
+    "retry",
+    "breaker",
+    "timeout",
+)
+"""Outermost first. `timeout` may stand outermost as well: then it bounds all the rest."""
+
+_UNSAFE: Final[Mapping[tuple[str, str], str]] = {
+    ("retry", "fallback"): (
+        "retry outside fallback repeats the fallback targets too, so that every target is called "
+        "attempts times and the primary is tried again after its substitute failed"
+    ),
+    ("breaker", "retry"): (
+        "breaker outside retry sees one failure where the provider saw several, opens late, and "
+        "its trial call is retried against a provider that is down"
+    ),
+    ("breaker", "fallback"): (
+        "breaker outside fallback counts the fallback's answers as the primary's successes and "
+        "never opens"
+    ),
+}
+
+
+def unsafe(policies: Sequence[Policy]) -> Iterator[str]:
+    """A sentence for each pair of policies that stands in an order known to be wrong."""
+    for position, outer in enumerate(policies):
+        for inner in policies[position + 1 :]:
+            reason = _UNSAFE.get((outer.name, inner.name))
+            if reason is not None:
+                order = ", ".join(f"{name}()" for name in CANONICAL)
+                yield f"{reason}. Write the outermost first: guard({order})"

@@ -1,0 +1,122 @@
+"""What happened in one guarded call, kept only while somebody listens.
+
+The engine fills these in; `report()` shows them, exporters read them from the events.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agentguard.errors import Kind
+    from agentguard.events import Event
+    from agentguard.providers.usage import Usage
+
+__all__ = ["AttemptRecord", "CallRecord", "Ending"]
+
+Ending = Literal["running", "completed", "failed", "abandoned"]
+
+
+class AttemptRecord:
+    """One invocation of one target.
+
+    Attributes:
+        target: the name of what was called.
+        number: 1 for the first try of this target's chain, 2 for its first retry ...
+        outcome: "running", "completed", "failed" or "abandoned" (cancelled, or nobody read on).
+        kind: of the failure, or None.
+        wait: seconds waited before it.
+        started: monotonic seconds.
+        duration: seconds, to the end of a stream; None while running.
+        first_token: seconds to the first content; for a unary answer its duration.
+        model: that the provider says it served.
+        usage: the provider's figures, or None when it sent none.
+    """
+
+    __slots__ = (
+        "duration",
+        "first_token",
+        "kind",
+        "model",
+        "number",
+        "outcome",
+        "started",
+        "target",
+        "usage",
+        "wait",
+    )
+
+    def __init__(self, target: str, number: int, wait: float, started: float) -> None:
+        self.target = target
+        self.number = number
+        self.wait = wait
+        self.started = started
+        self.outcome: Ending = "running"
+        self.kind: Kind | None = None
+        self.duration: float | None = None
+        self.first_token: float | None = None
+        self.model: str | None = None
+        self.usage: Usage | None = None
+
+    def __repr__(self) -> str:
+        return f"<attempt {self.number} of {self.target}: {self.kind or self.outcome}>"
+
+
+class CallRecord:
+    """One guarded call: its attempts, what policies did, and the guarded calls made inside it.
+
+    Attributes:
+        name: of the guarded callable.
+        outcome: "running", "completed", "failed" or "abandoned".
+        kind: of the failure that came out of the call, or None.
+        served_by: the name of the target whose answer was returned, or None.
+        model: that served, where the provider says so.
+        started: monotonic seconds.
+        duration: seconds, to the end of a stream; None while running.
+        first_token: seconds from the call to the first content of the answer returned.
+        attempts: in the order they began.
+        children: guarded calls made inside an attempt of this one.
+        events: what policies said, in order.
+        tags: the context it was called in.
+        parent: the call this one was made inside, or None.
+    """
+
+    __slots__ = (
+        "attempts",
+        "children",
+        "duration",
+        "events",
+        "first_token",
+        "kind",
+        "model",
+        "name",
+        "outcome",
+        "parent",
+        "served_by",
+        "started",
+        "tags",
+    )
+
+    def __init__(
+        self, name: str, started: float, tags: Mapping[str, object], parent: CallRecord | None
+    ) -> None:
+        self.name = name
+        self.started = started
+        self.tags = tags
+        self.parent = parent
+        self.outcome: Ending = "running"
+        self.kind: Kind | None = None
+        self.served_by: str | None = None
+        self.model: str | None = None
+        self.duration: float | None = None
+        self.first_token: float | None = None
+        self.attempts: list[AttemptRecord] = []
+        self.children: list[CallRecord] = []
+        self.events: list[Event] = []
+        if parent is not None:
+            parent.children.append(self)
+
+    def __repr__(self) -> str:
+        return f"<call {self.name}: {self.kind or self.outcome}, {len(self.attempts)} attempts>"

@@ -1,0 +1,62 @@
+"""What cannot be guarded is refused when it is decorated, with what to write instead."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+__all__ = ["refuse"]
+
+_METHODS = {
+    "openai": "client.chat.completions.create = guard(...)(client.chat.completions.create)",
+    "anthropic": "client.messages.create = guard(...)(client.messages.create)",
+    "google": "generate = guard(...)(client.models.generate_content)",
+    "litellm": "complete = guard(...)(router.completion)",
+    "langchain_core": "ask = guard(...)(model.invoke)",
+}
+
+
+def refuse(fn: Any) -> None:
+    """Raise TypeError unless `fn` is something that a guard can stand around."""
+    if isinstance(fn, (classmethod, staticmethod)):
+        kind = type(fn).__name__
+        raise TypeError(
+            f"a guard cannot stand above @{kind}: put @{kind} on top and the guard directly above "
+            "`def`"
+        )
+    if isinstance(fn, property):
+        raise TypeError("a guard cannot stand above @property: guard the function inside it")
+    kind = fn if isinstance(fn, type) else type(fn)
+    modules = {base.__module__.partition(".")[0] for base in kind.__mro__}
+    if "celery" in modules and hasattr(fn, "apply_async"):
+        raise TypeError(
+            f"{getattr(fn, 'name', kind.__name__)} is a Celery task, whose worker would run it "
+            "without the guard: put the guard under @app.task, directly above `def`"
+        )
+    if isinstance(fn, type):
+        raise TypeError(
+            f"{fn.__name__} is a class: guard the method that calls the model, not the class"
+        )
+    if isinstance(fn, functools.partial):
+        return
+    holder = _held(fn, modules)
+    if holder is not None:
+        raise TypeError(
+            f"a {kind.__name__} object is not what makes the call: guard its method, as in "
+            f"`{_METHODS[holder]}`"
+        )
+    if not callable(fn):
+        raise TypeError(
+            f"a guard stands around something that is called, and a {kind.__name__} is not: guard "
+            "the function or method that calls the model"
+        )
+
+
+def _held(fn: Any, modules: set[str]) -> str | None:
+    """The library whose client or model `fn` is, rather than one of its functions or methods."""
+    if hasattr(fn, "__self__") or hasattr(fn, "__code__"):
+        return None
+    for module in _METHODS:
+        if module in modules and (module != "langchain_core" or hasattr(fn, "bind_tools")):
+            return module
+    return None

@@ -1,0 +1,381 @@
+"""One Reply, whatever the callable answered: a unary answer is a stream of one item.
+
+A streaming reply is handed up to the policies when its first content is there (the commit): until
+then a failure can still be retried or fallen back from, afterwards nothing is ever replayed.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from agentguard.engine import clock
+from agentguard.engine.call import Outcome, tell
+from agentguard.engine.channels import Channels
+from agentguard.engine.limits import Deadline, narrower
+from agentguard.engine.marks import leave_partial
+from agentguard.engine.runtime import Ended, hold
+from agentguard.engine.trouble import trouble
+from agentguard.errors import Partial, StreamTruncated, Timeout
+from agentguard.providers.shapes import shape_of
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
+    from agentguard.engine.call import Attempt, OutcomeHook
+    from agentguard.engine.channels import Step
+    from agentguard.engine.limits import Hung
+    from agentguard.engine.workers import Job
+    from agentguard.providers.shapes import Shape
+
+__all__ = ["OPENING_ITEMS", "Patience", "Reply", "Source", "observe"]
+
+OPENING_ITEMS: Final = 64  # opening events without content held back at most before the commit
+
+
+class Reply:
+    """What `next(call)` returns: the answer, complete or still arriving.
+
+    Attributes:
+        attempt: the invocation that it came from.
+        value: a unary answer; of a stream None.
+        source: the stream, or None.
+    """
+
+    __slots__ = ("attempt", "source", "value")
+
+    def __init__(self, attempt: Attempt, value: Any = None, source: Source | None = None) -> None:
+        self.attempt = attempt
+        self.value = value
+        self.source = source
+
+    def __repr__(self) -> str:
+        return f"<{'streaming' if self.streaming else 'unary'} reply of {self.attempt.call.target.name}>"
+
+    @property
+    def streaming(self) -> bool:
+        """Whether the answer is a stream."""
+        return self.source is not None
+
+    def transform(self, make_step: Callable[[], Step]) -> None:
+        """Change the answer's texts: a step of its own for each text channel.
+
+        Policies further in have been applied before, those further out come after.
+        """
+        if self.source is None:
+            channels = Channels()
+            channels.add(make_step)
+            self.value = channels.all(self.value)
+        else:
+            if self.source.channels is None:
+                self.source.channels = Channels()
+            self.source.channels.add(make_step)
+
+    async def answer(self, *, hold: str | None = None) -> Any:
+        """The whole answer, for a verdict: of a stream its joined text, or the list of its items.
+
+        Args:
+            hold: "all" to hold a stream back until its end. Without it a stream is refused, since
+                a verdict on it would come when half of it is with the user.
+        """
+        if self.source is None:
+            return self.value
+        if hold != "all":
+            await self.discard()
+            raise TypeError(
+                "a predicate on the answer was given and the answer is a stream: pass "
+                'hold="all" to hold it back until its end, or judge chunks where they are read'
+            )
+        items = await self.source.hold()
+        return "".join(items) if items and all(isinstance(i, str) for i in items) else items
+
+    def streamed(self) -> Source:
+        """The answer as a stream: a unary one becomes a stream of one item."""
+        if self.source is None:
+            self.source = Source.of_one(self.attempt, self.value)
+        return self.source
+
+    async def discard(self) -> None:
+        """Let the answer go before asking for another: close its stream, settle its attempt."""
+        if self.source is not None:
+            await self.source.close()
+
+
+async def observe(pending: Awaitable[Reply], hook: OutcomeHook) -> Reply:
+    """`return await observe(next(call), hook)`: hear once how the call inside ended.
+
+    The only way to watch an outcome: `hook(outcome)` is called exactly once, when an exception
+    comes out of `next`, when a unary answer is there, or when a stream ends or is abandoned. It
+    may be a coroutine function. What it raises is logged.
+    """
+    try:
+        reply = await pending
+    except BaseException as error:
+        await tell((hook,), Outcome.of(error))
+        raise
+    if reply.source is None:
+        await tell((hook,), Outcome("completed", None, reply.attempt))
+    else:
+        reply.source.hooks.append(hook)
+    return reply
+
+
+class Patience:
+    """How long a stream may keep its consumer waiting: for each item (`idle`) and in all (`total`).
+
+    The time that the consumer takes between items counts for neither.
+    """
+
+    __slots__ = ("hung", "idle", "left", "thread", "total")
+
+    def __init__(
+        self,
+        idle: float | None,
+        total: float | None,
+        left: float | None,
+        *,
+        thread: bool,
+        hung: Hung,
+    ) -> None:
+        self.idle = idle
+        self.total = total
+        self.left = left
+        self.thread = thread
+        self.hung = hung
+
+    def until(self, now: float) -> Deadline | None:
+        """The bound of a pull that begins now."""
+        idle = total = None
+        if self.idle is not None:
+            idle = Deadline(now + self.idle, "idle", self.idle, thread=self.thread, hung=self.hung)
+        if self.total is not None and self.left is not None:
+            total = Deadline(
+                now + self.left, "total", self.total, thread=self.thread, hung=self.hung
+            )
+        return narrower(total, idle)
+
+
+class Source:
+    """A stream that is still arriving: pulls it, bounds the wait, settles it exactly once."""
+
+    __slots__ = (
+        "_held",
+        "_lock",
+        "_shape",
+        "attempt",
+        "channels",
+        "context",
+        "deadline",
+        "done",
+        "hooks",
+        "idle_since",
+        "iterator",
+        "late",
+        "loop",
+        "patience",
+        "ready",
+        "returned",
+        "runtime",
+        "step",
+    )
+
+    def __init__(self, attempt: Attempt, iterator: Any, step: Callable[[], Any]) -> None:
+        self.attempt = attempt
+        self.iterator = iterator
+        self.step = step
+        self.runtime = attempt.call.runtime
+        self.deadline = attempt.call.deadline
+        self.patience: list[Patience] = []
+        self.channels: Channels | None = None
+        self.hooks: list[OutcomeHook] = []
+        self.ready: deque[Any] = deque()
+        self.context: contextvars.Context | None = (
+            None if self.runtime.is_async else contextvars.copy_context()
+        )
+        self.late: Timeout | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.idle_since: float | None = None
+        self.returned: object = None
+        self.done = False
+        self._held = False
+        self._shape: Shape | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of_one(cls, attempt: Attempt, value: Any) -> Source:
+        """A stream of one item whose attempt has ended already."""
+        source = cls(attempt, None, Ended)
+        source.ready.append(value)
+        source._held = True
+        return source
+
+    async def open(self) -> None:
+        """Pull until the first content is there; what came before waits in `ready`."""
+        reading = self.attempt.reading
+        try:
+            while not reading.content and len(self.ready) < OPENING_ITEMS:
+                item = await self._fetch(self.step)
+                if type(item) is Ended:
+                    await self._end(item)
+                    return
+                self.ready.append(item)
+        except BaseException as error:
+            await self._fail(error)
+            raise
+        self.attempt.seen()
+
+    async def pull(self, step: Callable[[], Any] | None = None) -> Any:
+        """The next item for the consumer, or `Ended`.
+
+        Args:
+            step: what to resume a generator with (its `send` or `throw`), else its next.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError("this stream is already being read by another thread or task")
+        try:
+            self.idle_since = None
+            while True:
+                if self.ready:
+                    return self.ready.popleft()
+                if self.done:
+                    if self.late is not None:
+                        raise self.late
+                    return Ended(self.returned)
+                item = await self._fetch(step or self.step)
+                if type(item) is Ended:
+                    await self._end(item)
+                elif self.channels is None:
+                    return item
+                else:
+                    self.ready.extend(self.channels.feed(item))
+                step = None
+        except BaseException as error:
+            await self._fail(error)
+            raise
+        finally:
+            self.idle_since = clock.now().monotonic()
+            self._lock.release()
+
+    async def hold(self) -> list[Any]:
+        """Pull everything now, settle the attempt, and keep the items for the consumer."""
+        items: list[Any] = []
+        while True:
+            item = await self.pull()
+            if type(item) is Ended:
+                break
+            items.append(item)
+        # From here on this is a new, complete stream: for the policies further out and the reader.
+        self.ready.extend(items)
+        self.channels = None
+        self.done, self._held = False, True
+        return items
+
+    async def close(self, late: Timeout | None = None) -> None:
+        """The consumer stops here: settle as abandoned, unless the end was reached before.
+
+        Args:
+            late: what a consumer is told who comes back after the stream was closed for it.
+        """
+        if self.done:
+            return
+        if late is not None and not self._lock.acquire(blocking=False):
+            return  # the consumer came back at this very moment
+        self.late = late
+        self.ready.clear()
+        try:
+            await self._settle(Outcome("abandoned", None, self.attempt))
+        finally:
+            if late is not None:
+                self._lock.release()
+
+    def forsake(self) -> None:
+        """Its event loop is gone: nothing can be awaited, but its accounts can be settled."""
+        self.runtime.is_async = False
+        self.iterator = self.loop = None
+
+    def left_behind(self, job: Job) -> None:
+        """A worker that was given up came back with an item: close what it was reading."""
+        try:
+            self.iterator.close()
+        except Exception as error:  # noqa: BLE001  the stream was given up before
+            trouble("closing a stream whose time was up", error)
+
+    async def _fetch(self, step: Callable[[], Any]) -> Any:
+        if self._held:
+            return Ended(self.returned)
+        until = self.deadline
+        if self.patience:
+            began = clock.now().monotonic()
+            for each in self.patience:
+                until = narrower(until, each.until(began))
+            item = await self.runtime.pull(self, step, until)
+            waited = clock.now().monotonic() - began
+            for each in self.patience:
+                if each.left is not None:
+                    each.left -= waited
+        else:
+            item = await self.runtime.pull(self, step, until)
+        if type(item) is not Ended:
+            reading = self.attempt.reading
+            self._shape = shape = shape_of(item)
+            shape.read(item, reading)
+            if reading.error is not None:
+                raise reading.error
+        return item
+
+    async def _end(self, ended: Ended) -> None:
+        if not self._held and self._cut():
+            raise StreamTruncated(
+                f"the stream of {self.attempt.call.target.name} ended without its terminal signal: "
+                "the answer is cut off. errors.partial(error) has what arrived; if this server "
+                "never sends the signal, pass guard(strict_streams=False)"
+            )
+        self.returned = ended.value
+        if self.channels is not None:
+            self.ready.extend(self.channels.flush())
+        await self._settle(Outcome("completed", None, self.attempt))
+
+    def _cut(self) -> bool:
+        """Whether the stream lacks an end that it must have."""
+        reading, target = self.attempt.reading, self.attempt.call.target
+        if reading.finished:
+            target.ends = True
+            return False
+        strict = self.runtime.options.strict_streams
+        if strict is not None:
+            return strict
+        shape = self._shape
+        if shape is None:  # not one item came: judged by what the provider is known to send
+            return target.ends
+        if shape.ends is None:
+            return target.ends or target.endpoint.official
+        return shape.ends
+
+    async def _fail(self, error: BaseException) -> None:
+        if not self.done:
+            attempt = self.attempt
+            leave_partial(error, Partial(attempt.reading.text, attempt.usage))
+            await self._settle(Outcome.of(error, attempt))
+
+    async def _settle(self, outcome: Outcome) -> None:
+        self.done = True
+        runtime = self.runtime
+        hooks, self.hooks = self.hooks, []
+        if self._held:
+            await tell(hooks, outcome)
+            return
+        if runtime.open is not None and self in runtime.open:
+            runtime.open.remove(self)
+        if outcome.kind != "completed":
+            closing = runtime.close(self.iterator)
+            cancelled = outcome.error is not None and not isinstance(outcome.error, Exception)
+            if not (cancelled and runtime.is_async and hold(closing)):
+                await closing
+        await self.attempt.end(outcome)
+        if hooks:
+            await tell(hooks, outcome)
+
+

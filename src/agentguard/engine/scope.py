@@ -1,0 +1,263 @@
+"""What surrounds guarded calls: context, deadline, listeners, block policies.
+
+One ContextVar carries it all. A guarded call captures its scope when it is called and keeps it
+for its whole life, streams included, whatever thread or task pulls them. While an attempt runs,
+the variable holds the attempt itself, so that calls made inside know whose children they are.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
+
+from agentguard.engine import clock
+from agentguard.engine.limits import Deadline, narrower
+from agentguard.errors import DeadlineExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+    from typing import Self
+
+    from agentguard.engine.call import Attempt, AttemptHook
+    from agentguard.engine.chain import Policy
+    from agentguard.events import Listener
+
+__all__ = ["Block", "Scope", "carry", "context", "current", "deadline", "surrounding"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_NOTHING: Final[Mapping[str, object]] = {}
+
+
+class Scope:
+    """What a guarded call finds around itself. Never changed: a block makes a new one.
+
+    Attributes:
+        tags: what `context(...)` blocks said: user, tenant and any tag.
+        deadline: the bound that nothing inside may outlive, or None.
+        listeners: who hears of events, innermost last.
+        policies: block policies, applied as if outermost.
+        hooks: who sees every attempt inside, see `Call.on_attempt`.
+        attempt: the attempt this scope runs in, or None outside guarded calls.
+        bypass: whether guarded callables run as if they were bare (`testing.disabled`).
+    """
+
+    __slots__ = (
+        "attempt",
+        "block",
+        "bypass",
+        "deadline",
+        "hooks",
+        "left",
+        "listeners",
+        "outer",
+        "policies",
+        "tags",
+    )
+
+    def __init__(
+        self,
+        *,
+        tags: Mapping[str, object] = _NOTHING,
+        deadline: Deadline | None = None,
+        listeners: tuple[Listener, ...] = (),
+        policies: tuple[Policy, ...] = (),
+        hooks: tuple[AttemptHook, ...] = (),
+        attempt: Attempt | None = None,
+        bypass: bool = False,
+    ) -> None:
+        self.tags = tags
+        self.deadline = deadline
+        self.listeners = listeners
+        self.policies = policies
+        self.hooks = hooks
+        self.attempt = attempt
+        self.bypass = bypass
+        self.outer: Scope | Attempt | None = None
+        self.block: Block | None = None
+        self.left = False
+
+    def within(self, **changes: Any) -> Scope:
+        """A scope like this one but for `changes`."""
+        kept: dict[str, Any] = {
+            "tags": self.tags,
+            "deadline": self.deadline,
+            "listeners": self.listeners,
+            "policies": self.policies,
+            "hooks": self.hooks,
+            "attempt": self.attempt,
+            "bypass": self.bypass,
+        }
+        return Scope(**(kept | changes))
+
+
+OUTERMOST: Final = Scope()
+current: Final[ContextVar[Scope | Attempt]] = ContextVar("agentguard", default=OUTERMOST)
+
+
+def surrounding() -> Scope:
+    """The scope of whoever asks."""
+    holder = current.get()
+    return holder if type(holder) is Scope else cast("Attempt", holder).scope()
+
+
+class Block:
+    """Base of the `with` (and `async with`) blocks that surround guarded calls.
+
+    Nothing is stored on the block while it is entered, so one object may be entered by several
+    threads and tasks at once, and again within itself.
+    """
+
+    def surround(self, outer: Scope) -> Scope:
+        """The scope inside this block, given the one outside."""
+        raise TypeError(f"{type(self).__name__} is not a block")
+
+    def __enter__(self) -> Self:
+        holder = current.get()
+        scope = self.surround(surrounding())
+        scope.outer, scope.block = holder, self
+        current.set(scope)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Generators and frameworks leave blocks out of order, or in another Context: what was
+        # entered here is marked as left wherever it stands, and the variable goes back to the
+        # nearest scope that is still entered. A ContextVar token would raise instead.
+        holder: Scope | Attempt | None = current.get()
+        while isinstance(holder, Scope) and (holder.block is not self or holder.left):
+            holder = holder.outer
+        if not isinstance(holder, Scope):
+            return
+        holder.left = True
+        holder = current.get()
+        while isinstance(holder, Scope) and holder.left and holder.outer is not None:
+            holder = holder.outer
+        current.set(holder)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+
+class context(Block):  # noqa: N801  a block reads like a verb, as contextlib.suppress does
+    """Say for whom the calls inside are made: reports, events and keyed policies use it.
+
+    Inner blocks add to outer ones. The scope is captured when a guarded callable is called and
+    stays with its stream after the block was left.
+
+    Args:
+        user: who asks.
+        tenant: on whose account.
+        **tags: anything else to group by. Values are used as labels: put no secrets here.
+
+    Example:
+        >>> from agentguard import context
+        >>> with context(user="u1", feature="search"):
+        ...     pass
+    """
+
+    def __init__(self, *, user: object = None, tenant: object = None, **tags: object) -> None:
+        if user is not None:
+            tags["user"] = user
+        if tenant is not None:
+            tags["tenant"] = tenant
+        self.tags = tags
+
+    def __repr__(self) -> str:
+        return f"context({', '.join(f'{key}=...' for key in self.tags)})"
+
+    def surround(self, outer: Scope) -> Scope:
+        """Add these tags to those around."""
+        return outer.within(tags={**outer.tags, **self.tags})
+
+
+class deadline(Block):  # noqa: N801
+    """Bound everything inside by one point in time, however many calls, retries and waits.
+
+    No wait, attempt or pull of a guarded call goes past it: a retry that could not finish its wait
+    in time is not begun. Works with no `timeout` in any chain. An inner deadline only narrows.
+
+    Args:
+        seconds: from entering the block.
+
+    Raises:
+        errors.DeadlineExceeded: out of a guarded call, when the time is used up.
+
+    Example:
+        >>> from agentguard import deadline
+        >>> with deadline(20):
+        ...     pass
+    """
+
+    def __init__(self, seconds: float) -> None:
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+            raise TypeError(
+                f"deadline() takes a positive number of seconds, as in deadline(20), not {seconds!r}"
+            )
+        self.seconds = float(seconds)
+
+    def __repr__(self) -> str:
+        return f"deadline({self.seconds:g})"
+
+    def surround(self, outer: Scope) -> Scope:
+        """Narrow the deadline around, counted from now."""
+        at = clock.now().monotonic() + self.seconds
+        mine = Deadline(at, "deadline", self.seconds, error=DeadlineExceeded)
+        return outer.within(deadline=narrower(outer.deadline, mine))
+
+
+def carry(fn: Callable[P, R]) -> Callable[P, R]:
+    """Take the scope of here and now into a thread or executor that you start yourself.
+
+    Context variables do not cross into threads: without this, a guarded call made there has no
+    user, no deadline and no report.
+
+    Args:
+        fn: a function or coroutine function. What it calls finds the present scope.
+
+    Example:
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> from agentguard import carry, context
+        >>> with context(user="u1"), ThreadPoolExecutor() as pool:
+        ...     _ = pool.submit(carry(print), end="").result()
+    """
+    holder = current.get()
+    if inspect.iscoroutinefunction(fn):
+
+        @functools.wraps(fn)
+        async def there(*args: P.args, **kwargs: P.kwargs) -> Any:
+            outer = current.get()
+            current.set(holder)
+            try:
+                return await cast("Any", fn(*args, **kwargs))
+            finally:
+                current.set(outer)
+
+        return cast("Callable[P, R]", there)
+
+    @functools.wraps(fn)
+    def here(*args: P.args, **kwargs: P.kwargs) -> R:
+        outer = current.get()
+        current.set(holder)
+        try:
+            return fn(*args, **kwargs)
+        finally:
+            current.set(outer)
+
+    return here

@@ -1,0 +1,108 @@
+"""How policies are written: `@retry`, `retry(attempts=3)`, and what happens to other spellings."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, cast, overload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from agentguard.engine.chain import Policy
+
+__all__ = ["Bare", "Spelled"]
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+T = TypeVar("T", bound="Policy")
+
+
+class Spelled(Generic[P, T]):
+    """Makes policies of one class: checks how they are spelled, and remembers it for `repr`."""
+
+    def __init__(self, make: Callable[P, T]) -> None:
+        self._make = make
+        self.policy: type[T] = cast("type[T]", make)
+        self.name = self.policy.name
+        functools.update_wrapper(self, make, updated=())
+        self.__name__ = self.__qualname__ = self.name
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """A policy with these settings."""
+        try:
+            policy = self._make(*args, **kwargs)
+        except TypeError as error:
+            self._explain(args, kwargs, error)
+        spelled = [*map(_shown, args), *(f"{key}={_shown(value)}" for key, value in kwargs.items())]
+        policy._spelled = f"{self.name}({', '.join(spelled)})"  # noqa: SLF001
+        return policy
+
+    def __repr__(self) -> str:
+        return f"<policy {self.name}>"
+
+    def _explain(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], error: TypeError
+    ) -> NoReturn:
+        signature = inspect.signature(self._make)
+        known = [name for name in signature.parameters if name not in {"args", "kwargs"}]
+        for keyword in kwargs:
+            if keyword not in known:
+                raise TypeError(self._foreign(keyword, known)) from None
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError:
+            hint = self.policy.spellings.get("", "")
+            raise TypeError(
+                f"{self.name}() takes keywords, not {_shown(args[0]) if args else 'this'}"
+                f"{': write ' + hint if hint else ''}. It knows {', '.join(known)}"
+            ) from None
+        raise error
+
+    def _foreign(self, keyword: str, known: list[str]) -> str:
+        hint = self.policy.spellings.get(keyword)
+        if hint is None:
+            import difflib
+
+            close = difflib.get_close_matches(keyword, known, 1)
+            hint = f"{close[0]}=" if close else f"one of {', '.join(known)}"
+        return f"{self.name}() has no {keyword}=: write {hint}"
+
+
+class Bare(Spelled[P, T]):
+    """A policy that needs no settings: also a decorator by itself, as in `@retry`."""
+
+    @overload
+    def __call__(self, fn: Callable[Q, R], /) -> Callable[Q, R]: ...
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Guard a function with the defaults, or make a policy with these settings."""
+        if len(args) == 1 and not kwargs and self._decorates(args[0]):
+            return super().__call__()(args[0])
+        return super().__call__(*args, **kwargs)
+
+    def _decorates(self, value: object) -> bool:
+        if self.policy.takes(value):
+            return False
+        return callable(value) or isinstance(value, (classmethod, staticmethod))
+
+
+def _shown(value: object) -> str:
+    """Literals as they are, functions and classes by name, anything else by its type alone.
+
+    The repr of somebody's object may hold a key or a prompt, and so may a URL.
+    """
+    if isinstance(value, str):
+        return "'...'" if "://" in value else repr(value)
+    if value is None or isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return f"({', '.join(map(_shown, value))})"
+    name = getattr(value, "__qualname__", None)
+    if callable(value) and name is not None:
+        return str(name)
+    return f"<{type(value).__name__}>"

@@ -1,0 +1,297 @@
+"""What the caller of a guarded callable holds when the answer is a stream."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from agentguard.engine import clock
+from agentguard.engine.drive import drive
+from agentguard.engine.runtime import Ended, Stopped, hold, loop_or_refuse
+from agentguard.engine.trouble import trouble
+from agentguard.errors import Timeout
+try:
+    from agentguard.providers.streams import attribute
+except ImportError:
+    attribute = None
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from types import TracebackType
+    from typing import Self
+
+    from agentguard.engine.reply import Reply, Source
+
+__all__ = [
+    "AsyncStream",
+    "GuardedAsyncGenerator",
+    "GuardedGenerator",
+    "Stream",
+    "lost",
+    "reap",
+    "settle_lost",
+    "watch",
+]
+
+lost: Final[deque[Source]] = deque()
+"""Streams whose consumer let go of them without closing. A finalizer may run anywhere, inside any
+lock: it only appends here, which is atomic; they are settled before the next call."""
+
+_open: Final[set[Source]] = set()
+_reaper: threading.Thread | None = None
+_REAPER_SECONDS: Final = 1.0
+
+
+class _Held:
+    """What all guarded streams share: a source, there from the start or made by the first pull."""
+
+    __slots__ = ("__weakref__", "_begin", "_source")
+
+    def __init__(
+        self,
+        source: Source | None = None,
+        begin: Callable[[], Coroutine[Any, Any, Reply]] | None = None,
+    ) -> None:
+        self._source = source
+        self._begin = begin
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or self._source is None:
+            raise AttributeError(name)
+        return attribute(self._source.iterator, name)
+
+    def __repr__(self) -> str:
+        source = self._source
+        if source is None:
+            return "<guarded stream, not begun>"
+        state = "ended" if source.done else "open"
+        return f"<guarded stream of {source.attempt.call.target.name}, {state}>"
+
+    def __del__(self) -> None:
+        source = self._source
+        if source is not None and not source.done:
+            lost.append(source)
+            if source.loop is not None:
+                try:
+                    source.loop.call_soon_threadsafe(settle_lost)
+                except RuntimeError:
+                    return  # the loop is closed: settled before the next call instead
+
+
+class Stream(_Held):
+    """A guarded stream in sync code: iterate it, close it, or use it in `with`."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        return self._advance(None)
+
+    def _advance(self, step: Callable[[], Any] | None) -> Any:
+        try:
+            source = self._source or self._started()
+            item = drive(source.pull(step))
+        except Stopped as stopped:
+            raise stopped.error from None
+        if type(item) is Ended:
+            raise StopIteration(item.value)
+        return item
+
+    def _started(self) -> Source:
+        begin, self._begin = self._begin, None
+        if begin is None:
+            raise StopIteration  # as a generator does that failed or was closed before
+        source: Source = drive(begin()).streamed()
+        self._source = source
+        watch(source)
+        return source
+
+    def close(self) -> None:
+        """Stop here: the provider's stream is closed, and what it cost is settled."""
+        self._begin = None
+        if self._source is not None:
+            drive(self._source.close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class GuardedGenerator(Stream):
+    """What a guarded generator function returns: begins at the first `next`, as it would unguarded.
+
+    Not a generator of its own: the collector would run its `finally` inside any lock.
+    """
+
+    __slots__ = ()
+
+    def send(self, value: Any) -> Any:
+        """Resume the user's generator with `value`."""
+        if value is None or self._source is None:
+            return self._advance(None)
+        return self._advance(functools.partial(self._source.iterator.send, value))
+
+    def throw(self, *error: Any) -> Any:
+        """Raise inside the user's generator, at the `yield` where it stands."""
+        if self._source is None or self._source.done:
+            self._begin = None
+            raise error[0]
+        self._source.ready.clear()
+        return self._advance(functools.partial(self._source.iterator.throw, *error))
+
+
+class AsyncStream(_Held):
+    """A guarded stream in async code: iterate it, close it, or use it in `async with`."""
+
+    __slots__ = ()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        return await self._advance(None)
+
+    async def _advance(self, step: Callable[[], Any] | None) -> Any:
+        source = self._source or await self._started()
+        item = await source.pull(step)
+        if type(item) is Ended:
+            raise StopAsyncIteration
+        return item
+
+    async def _started(self) -> Source:
+        begin, self._begin = self._begin, None
+        if begin is None:
+            raise StopAsyncIteration
+        source: Source = (await begin()).streamed()
+        self._source = source
+        watch(source)
+        return source
+
+    async def aclose(self) -> None:
+        """Stop here: the provider's stream is closed, and what it cost is settled."""
+        self._begin = None
+        if self._source is not None:
+            await self._source.close()
+
+    async def close(self) -> None:
+        """The same, by the name that SDKs give it."""
+        await self.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+class GuardedAsyncGenerator(AsyncStream):
+    """What a guarded async generator function returns."""
+
+    __slots__ = ()
+
+    async def asend(self, value: Any) -> Any:
+        """Resume the user's generator with `value`."""
+        if value is None or self._source is None:
+            return await self._advance(None)
+        return await self._advance(functools.partial(self._source.iterator.asend, value))
+
+    async def athrow(self, *error: Any) -> Any:
+        """Raise inside the user's generator, at the `yield` where it stands."""
+        if self._source is None or self._source.done:
+            self._begin = None
+            raise error[0]
+        self._source.ready.clear()
+        return await self._advance(functools.partial(self._source.iterator.athrow, *error))
+
+
+def settle_lost() -> None:
+    """Close the streams that nobody holds any more, each where it belongs."""
+    while lost:
+        try:
+            source = lost.popleft()
+        except IndexError:
+            return
+        _close(source, None)
+
+
+def watch(source: Source) -> None:
+    """Close `source` by itself when nobody pulls it for the guard's `abandon_after` seconds."""
+    global _reaper
+    if source.runtime.is_async:
+        source.loop = loop_or_refuse()
+    source.idle_since = clock.now().monotonic()
+    _open.add(source)
+    if _reaper is None or not _reaper.is_alive():
+        _reaper = threading.Thread(target=_reap_forever, name="agentguard-reaper", daemon=True)
+        _reaper.start()
+
+
+def reap(now: float) -> None:
+    """Forget the streams that ended and close those that were left alone too long."""
+    for source in tuple(_open):
+        if source.done:
+            _open.discard(source)
+            continue
+        idle, limit = source.idle_since, source.runtime.options.abandon_after
+        if idle is not None and now - idle > limit:
+            _open.discard(source)
+            _close(
+                source,
+                Timeout(
+                    f"nobody read this stream for {limit:g} s, so it was closed and settled. Read "
+                    "it to its end, close it, or pass guard(abandon_after=...)",
+                    bound="abandon_after",
+                    seconds=limit,
+                ),
+            )
+
+
+def _reap_forever() -> None:
+    tick = threading.Event()
+    while _open:
+        tick.wait(_REAPER_SECONDS)
+        settle_lost()
+        reap(clock.now().monotonic())
+
+
+def _close(source: Source, error: Timeout | None) -> None:
+    if source.loop is not None:
+        try:
+            source.loop.call_soon_threadsafe(lambda: hold(source.close(late=error)))
+        except RuntimeError:  # its loop is closed: its connection is gone, its accounts are not
+            source.forsake()
+        else:
+            return
+    try:
+        drive(source.close(late=error))
+    except Exception as failure:  # noqa: BLE001  runs before somebody else's call
+        trouble("settling an abandoned stream", failure)
+
+
+def _after_fork() -> None:
+    global _reaper
+    _reaper = None
+    _open.clear()
+    lost.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child must not close its parent's connections.
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,164 @@
+"""What policies and the engine say while they work: the one source of all telemetry.
+
+Events go to the listeners of the call's scope and of the scopes around it, never to a global bus.
+With no listener none is built. No event carries a prompt or an answer.
+
+A listener is a function of one event:
+
+    >>> from agentguard import events
+    >>> def on_event(event: events.Event) -> None:
+    ...     if isinstance(event, events.Retried):
+    ...         print(event.kind, event.wait)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from agentguard.engine.records import AttemptRecord, CallRecord
+    from agentguard.errors import Kind
+
+__all__ = [
+    "AttemptEnded",
+    "AttemptStarted",
+    "CallEnded",
+    "CallStarted",
+    "CircuitClosed",
+    "CircuitHalfOpened",
+    "CircuitOpened",
+    "CircuitRejected",
+    "Event",
+    "FellBack",
+    "GaveUp",
+    "LateResult",
+    "Listener",
+    "Retried",
+    "StoreFailed",
+    "TimedOut",
+]
+
+
+class Listener(Protocol):
+    """Who hears of events. Called on the caller's own thread: it must be quick and not block."""
+
+    def __call__(self, event: Event, /) -> None:
+        """Hear of one event. What it raises is logged and never breaks the call."""
+
+
+@dataclass(slots=True)
+class Event:
+    """Base of all events. `call` is the record of the guarded call that it happened in."""
+
+    call: CallRecord
+
+
+@dataclass(slots=True)
+class CallStarted(Event):
+    """A guarded callable was called (a generator: was first pulled)."""
+
+
+@dataclass(slots=True)
+class CallEnded(Event):
+    """A guarded call ended, a stream at its end: `call.outcome` says how."""
+
+
+@dataclass(slots=True)
+class AttemptStarted(Event):
+    """A target is about to be invoked."""
+
+    attempt: AttemptRecord
+
+
+@dataclass(slots=True)
+class AttemptEnded(Event):
+    """An invocation ended, a stream at its end: `attempt.outcome` and `.kind` say how."""
+
+    attempt: AttemptRecord
+
+
+@dataclass(slots=True)
+class Retried(Event):
+    """`retry` scheduled another attempt, to begin after `wait` seconds.
+
+    `number` is the attempt that failed, counted from 1; `obeyed` says that the provider chose the
+    wait (Retry-After).
+    """
+
+    kind: Kind
+    number: int
+    wait: float
+    obeyed: bool
+
+
+@dataclass(slots=True)
+class GaveUp(Event):
+    """`retry` passed a failure on that it might have retried; `reason` says why."""
+
+    kind: Kind
+    number: int
+    reason: str
+
+
+@dataclass(slots=True)
+class FellBack(Event):
+    """`fallback` turned to `target` because what came before failed as `kind`."""
+
+    kind: Kind
+    target: str
+
+
+@dataclass(slots=True)
+class CircuitOpened(Event):
+    """A circuit opened: calls are refused for `seconds`."""
+
+    circuit: str
+    reason: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class CircuitHalfOpened(Event):
+    """A circuit lets trial calls through."""
+
+    circuit: str
+
+
+@dataclass(slots=True)
+class CircuitClosed(Event):
+    """A circuit closed: its trial calls succeeded."""
+
+    circuit: str
+
+
+@dataclass(slots=True)
+class CircuitRejected(Event):
+    """A call was refused by an open circuit, which lets one through in `retry_after` seconds."""
+
+    circuit: str
+    retry_after: float | None
+
+
+@dataclass(slots=True)
+class TimedOut(Event):
+    """A time bound passed; `bound` is its name, `seconds` its length."""
+
+    bound: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class LateResult(Event):
+    """A worker whose caller had given up came back after all; what it brought is discarded."""
+
+    attempt: AttemptRecord
+
+
+@dataclass(slots=True)
+class StoreFailed(Event):
+    """A policy's store could not be reached; `then` says what the policy did instead."""
+
+    store: str
+    error: str
+    then: str
