@@ -470,11 +470,11 @@ def test_a_failed_response_is_an_ordinary_event(provider: FakeProvider, event: A
 )
 def test_the_error_can_be_the_first_event(provider: FakeProvider, call: calls.Call) -> None:
     """An error as the first event of a 200 leaves no content behind."""
-    name, error = _outcome(provider, fault.error("overloaded", after=0), call)
-    assert name in ("openai.APIError", "anthropic.APIStatusError", "genai.ServerError")
+    name, error = _outcome(provider, fault.error("rate_limit", after=0), call)
+    assert name in ("openai.APIError", "anthropic.APIStatusError", "genai.ClientError")
     assert provider.journal[0].status == 200
     assert provider.journal[0].chunks == 0
-    assert "verloaded" in str(error)
+    assert "rate" in str(error).lower() or "exhausted" in str(error)
 
 
 def test_a_fault_can_strike_between_opening_and_content(provider: FakeProvider) -> None:
@@ -535,6 +535,76 @@ def test_a_stall_ends_and_the_stream_goes_on(provider: FakeProvider) -> None:
     items = calls.openai_chat_stream(provider, calls.PATIENT)
     text = "".join(item.choices[0].delta.content or "" for item in items)
     assert text == "Hello from the fake provider."
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        (fault.drop(after=1), "openai.APIConnectionError"),
+        (fault.reset(after=1), "openai.APIConnectionError"),
+        (fault.cut(), "json.JSONDecodeError"),
+        (fault.stall(0.02), NO_ERROR),
+        (fault.stall(0.02, after=1), NO_ERROR),
+        (fault.cut(after="finish"), NO_ERROR),
+        (fault.drop(after="finish"), NO_ERROR),
+        (fault.reset(after="finish"), NO_ERROR),
+    ],
+    ids=repr,
+)
+def test_a_unary_answer_is_struck_in_the_middle_of_its_body(
+    provider: FakeProvider, step: Fault, expected: str
+) -> None:
+    """Where a stream counts chunks, a unary answer breaks in its body; its end is after it."""
+    name, answer = _outcome(provider, step, calls.openai_chat)
+    assert name == expected
+    if name == NO_ERROR:
+        assert answer.choices[0].message.content == "Hello from the fake provider."
+
+
+@pytest.mark.parametrize(
+    ("step", "stream", "expected"),
+    [
+        (fault.drop(), False, NO_ERROR),
+        (fault.reset(), False, NO_ERROR),
+        (fault.truncated(), False, "aiohttp.ClientPayloadError"),
+        (fault.drop(after=1), True, "aiohttp.ClientPayloadError"),
+        (fault.reset(after=1), True, "aiohttp.ClientPayloadError"),
+        (fault.stall(), False, "builtins.TimeoutError"),
+        (fault.stall(after=1), True, "builtins.TimeoutError"),
+        (fault.status(503), True, "genai.ServerError"),
+    ],
+)
+# google-genai subclasses aiohttp's session, which warns.
+@pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning")
+async def test_google_async_speaks_through_aiohttp(
+    provider: FakeProvider, step: Fault, stream: bool, expected: str
+) -> None:
+    """Where aiohttp is installed the async Google client raises its errors, and hides drops.
+
+    A connection that ends before the headers is tried again inside the SDK, without any option.
+    """
+    from google import genai
+    from google.genai import types
+
+    timeout = IMPATIENT if step.act == "stall" else calls.PATIENT
+    options = types.HttpOptions(base_url=provider.google_url, timeout=int(timeout * 1000))
+    client = genai.Client(api_key="test-key", http_options=options)
+    arguments = {"model": "m", "contents": "x"}
+    provider.script(step)
+    name = NO_ERROR
+    try:
+        if stream:
+            async for _ in await client.aio.models.generate_content_stream(**arguments):
+                pass
+        else:
+            await client.aio.models.generate_content(**arguments)
+    except Exception as error:
+        name = calls.error_name(error)
+    finally:
+        await client.aio.aclose()
+        client.close()
+    assert name == expected
+    assert provider.requests == (2 if step.after is None and name == NO_ERROR else 1)
 
 
 def test_an_empty_stream_has_no_items(provider: FakeProvider) -> None:

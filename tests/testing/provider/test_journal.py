@@ -143,7 +143,7 @@ def test_a_provider_that_ends_is_no_client_that_left(
 ) -> None:
     """`client_disconnected` is about the client; the provider's own faults do not set it."""
     provider.script(step)
-    with contextlib.suppress(openai.APIConnectionError):
+    with contextlib.suppress(Exception):  # what the SDK makes of it is test_faults' subject
         calls.openai_chat_stream(provider, calls.PATIENT)
     assert provider.settle()
     assert not provider.journal[0].client_disconnected

@@ -104,9 +104,7 @@ class Answer:
             raise ValueError("first= and each= are seconds, not negative")
 
     def saying(self, text: str) -> Answer:
-        """Return this answer with the provider's default text where it has none of its own."""
-        if self.text is not None:
-            return self
+        """Return a copy of this answer with the provider's default text."""
         filled: Answer = object.__new__(Answer)
         for name in Answer.__slots__:
             setattr(filled, name, getattr(self, name))

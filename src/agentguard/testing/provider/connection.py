@@ -44,7 +44,8 @@ class Connection:
         self._sock = sock
         self._closing = closing
         self._buffer = bytearray()
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):  # the client may be gone already
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def read_request(self) -> Request | None:
         """Wait for the next request; None when the client has closed the connection."""
@@ -131,9 +132,8 @@ class Connection:
         self._sock.close()
 
     def close(self) -> None:
-        """Close in order; wakes the thread that reads or waits on this connection."""
-        with contextlib.suppress(OSError):  # already closed by the other side
-            self._sock.shutdown(socket.SHUT_RDWR)
+        """Close in order, so that what was written still arrives."""
+        self.interrupt()
         self._sock.close()
 
     def interrupt(self) -> None:

@@ -53,7 +53,7 @@ _ERRORS = {
         "You exceeded your current quota, please check your plan and billing details."
     ),
     "server_error": "An internal error has occurred. Please retry.",
-    "overloaded": "The model is overloaded. Please try again later.",
+    "overloaded": "This model is currently experiencing high demand. Please try again later.",
     "gateway_timeout": "Deadline expired before operation could complete.",
     "html": "Bad gateway.",
 }

@@ -52,12 +52,20 @@ class FakeProvider:
     It protects from tests that mock the SDK and so miss what the SDK itself does: its own retries,
     its exceptions, its parsing of streams. Point a real client at it; nothing leaves the machine.
 
+        >>> import openai
         >>> from agentguard.testing import FakeProvider, fault
         >>> with FakeProvider(answer="hello") as provider:
-        ...     provider.script(fault.status(429, retry_after=2), fault.cut(after=1))
-        ...     url = provider.openai_url          # OpenAI(base_url=url, api_key="test-key")
-        ...     [record.status for record in provider.journal]
-        []
+        ...     _ = provider.script(fault.status(429, retry_after=0.01))
+        ...     with openai.OpenAI(base_url=provider.openai_url, api_key="test-key") as client:
+        ...         answer = client.chat.completions.create(
+        ...             model="gpt-5", messages=[{"role": "user", "content": "hi"}]
+        ...         )
+        >>> answer.choices[0].message.content
+        'hello'
+        >>> [record.status for record in provider.journal]  # the SDK has retried on its own
+        [429, 200]
+
+    As a pytest fixture, `with FakeProvider() as provider: yield provider` is all it takes.
 
     Requests take, in this order: the outage set with `always`, the next step of a `script`, what
     `schedule` chooses, the default answer. Any number of clients, threads and event loops may use
@@ -109,8 +117,8 @@ class FakeProvider:
         """End every connection, stalled ones too, and every thread; safe to call twice.
 
         Raises:
-            RuntimeError: a function given to the provider (`answer`, `schedule`, `on`) raised
-                while it was serving; its exception is the cause.
+            RuntimeError: a request could not be answered because a function given to the provider
+                (`answer`, `schedule`, `on`) raised; its exception is the cause.
         """
         listener, self._listener = self._listener, None
         if listener is None:
@@ -131,7 +139,7 @@ class FakeProvider:
                 thread.join(_JOIN)
         error, self._error = self._error, None
         if error is not None:
-            raise RuntimeError("a function given to FakeProvider failed") from error
+            raise RuntimeError("FakeProvider could not answer a request") from error
 
     def __enter__(self) -> Self:
         return self.start()
@@ -194,8 +202,8 @@ class FakeProvider:
     def schedule(self, choose: Schedule | None) -> Self:
         """Let `choose(n, received)` pick a fault, or None, for the n-th request from now on.
 
-        It is asked when neither an outage nor a script has something to say; `n` counts every
-        request, from 1.
+        It is asked when neither an outage nor a script has something to say, by many threads at
+        once; `n` counts every request, from 1.
         """
         self._script.schedule(choose)
         return self
@@ -253,7 +261,11 @@ class FakeProvider:
             connection = Connection(sock, self._closing)
             with self._lock:
                 self._connections.add(connection)
-            self._spawn(self._serve, connection)
+            try:
+                self._spawn(self._serve, connection)
+            except RuntimeError as error:  # the process can have no more threads
+                self._error = self._error or error
+                connection.close()
 
     def _spawn(self, target: Callable[..., None], argument: object) -> threading.Thread:
         def run() -> None:
