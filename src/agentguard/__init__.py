@@ -1,9 +1,54 @@
-"""Guards for language-model calls.
+"""Production guards for any function that calls a language model.
 
-Put a policy, or a chain of them, on anything that calls a model and the call retries, falls
-back, breaks circuits and times out, streams included.
+    import agentguard as ag
+
+    @ag.guard(ag.fallback(backup), ag.retry(attempts=3), ag.breaker(), ag.timeout(30))
+    def ask(question: str) -> str: ...
+
+Every policy works on functions, coroutine functions, generators, async generators and functions
+that return an SDK's stream, and alone as a decorator.
 """
 
 from __future__ import annotations
 
+from agentguard import errors, events
+from agentguard.engine.call import Attempt, Call, Outcome
+from agentguard.engine.chain import Next, Policy
+from agentguard.engine.decorate import guard
+from agentguard.engine.flush import flush
+from agentguard.engine.recorded import record
+from agentguard.engine.reply import Reply, observe
+from agentguard.engine.scope import carry, context, deadline
+from agentguard.explain import describe, explain
+from agentguard.policies.fallback import fallback
+from agentguard.policies.retry import retry
+from agentguard.policies.timeout import timeout
+from agentguard.report import report
+from agentguard.retrying.budget import RetryBudget
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Attempt",
+    "Call",
+    "Next",
+    "Outcome",
+    "Policy",
+    "Reply",
+    "RetryBudget",
+    "carry",
+    "context",
+    "deadline",
+    "describe",
+    "errors",
+    "events",
+    "explain",
+    "fallback",
+    "flush",
+    "guard",
+    "observe",
+    "record",
+    "report",
+    "retry",
+    "timeout",
+]

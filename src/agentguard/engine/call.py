@@ -16,7 +16,7 @@ from agentguard.providers.failures import classify
 from agentguard.providers.shapes import Reading, shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Hashable, Iterable
 
     from agentguard.engine.limits import Deadline
     from agentguard.engine.records import CallRecord
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     AttemptHook = Callable[["Attempt"], Awaitable[None] | None]
     OutcomeHook = Callable[["Outcome"], Awaitable[None] | None]
 
-__all__ = ["Attempt", "AttemptHook", "Call", "Outcome", "OutcomeHook", "Target", "tell"]
+__all__ = ["Attempt", "Call", "Outcome", "Target", "announce", "name_of", "tell"]
 
 P = ParamSpec("P")
 
@@ -45,17 +45,19 @@ class Target:
         streams: whether it answers with streams: by its flags, or seen.
         ends: whether a stream of it has shown a terminal signal, so that a stream without one is
             cut; always known for providers that never omit it.
+        retried: whether it ever was, so that its retry budget may not be full.
     """
 
-    __slots__ = ("_endpoint", "ends", "fn", "is_async", "name", "shape", "streams")
+    __slots__ = ("_endpoint", "ends", "fn", "is_async", "name", "retried", "shape", "streams")
 
-    def __init__(self, fn: Callable[..., Any]) -> None:
+    def __init__(self, fn: Callable[..., Any], name: str | None = None) -> None:
         self.fn = fn
-        self.name = name_of(fn)
+        self.name = name or name_of(fn)
         self.shape = shape_of_callable(fn)
         self.is_async = self.shape in {"coroutine", "asyncgen"}
         self.streams = self.shape in {"generator", "asyncgen"}
         self.ends = False
+        self.retried = False
         self._endpoint: Endpoint | None = None
 
     def __repr__(self) -> str:
@@ -68,14 +70,9 @@ class Target:
             self._endpoint = endpoint(self.fn)
         return self._endpoint
 
-    @property
-    def key(self) -> object:
-        """What circuits and retry budgets are kept for: the provider where visible, else the function."""
-        seen = self.endpoint
-        if seen.provider is not None:
-            return (seen.provider, seen.base_url, seen.model)
-        fn = self.fn
-        return getattr(fn, "__func__", fn)
+    def renamed(self, name: str) -> Target:
+        """The same callable under another name, for a call with other arguments."""
+        return Target(self.fn, name)
 
 
 def name_of(fn: Callable[..., Any]) -> str:
@@ -158,6 +155,16 @@ class Call:
     def __repr__(self) -> str:
         return f"<call of {self.target.name}, attempt {self.number}>"
 
+    @property
+    def key(self) -> Hashable:
+        """What circuits and retry budgets are kept for: provider, base URL and model, or the function."""
+        seen = self.target.endpoint
+        if seen.provider is not None:
+            return (seen.provider, seen.base_url, self.kwargs.get("model") or seen.model)
+        fn = self.target.fn
+        fn = getattr(fn, "__func__", fn)
+        return fn if fn.__hash__ is not None else id(fn)
+
     def replace(self, **changes: Any) -> Call:
         """The same call but for `changes`, given by attribute name."""
         other = Call.__new__(Call)
@@ -202,8 +209,10 @@ def announce(scope: Scope, record: CallRecord, event: Event) -> None:
     for listener in scope.listeners:
         try:
             listener(event)
-        except Exception as error:  # noqa: BLE001  telemetry never breaks a call
-            trouble(f"the listener {getattr(listener, '__qualname__', type(listener).__name__)}", error)
+        except Exception as error:
+            trouble(
+                f"the listener {getattr(listener, '__qualname__', type(listener).__name__)}", error
+            )
 
 
 class Attempt:
@@ -268,9 +277,7 @@ class Attempt:
         """What guarded calls made inside this attempt find around themselves."""
         if self._scope is None:
             call = self.call
-            self._scope = call.scope.within(
-                deadline=call.deadline, hooks=call.hooks, attempt=self
-            )
+            self._scope = call.scope.within(deadline=call.deadline, hooks=call.hooks, attempt=self)
         return self._scope
 
     def on_end(self, hook: OutcomeHook) -> None:
@@ -391,5 +398,5 @@ async def tell(hooks: Iterable[OutcomeHook], outcome: Outcome) -> None:
                 continue
             if outcome.error is None or isinstance(outcome.error, Exception) or not hold(pending):
                 await pending
-        except Exception as error:  # noqa: BLE001  a hook only watches
+        except Exception as error:
             trouble(f"the outcome hook {getattr(hook, '__qualname__', type(hook).__name__)}", error)

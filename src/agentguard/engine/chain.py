@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 from agentguard.engine.call import Attempt, Outcome
@@ -10,16 +11,17 @@ from agentguard.engine.runtime import PLAIN, Runtime
 from agentguard.providers.shapes import is_stream, shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from agentguard.engine.call import Call, Target
-
-    Next = Callable[[Call], Awaitable[Reply]]
 
 __all__ = ["Next", "Policy", "invoke", "link"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+Next = Callable[["Call"], Awaitable[Reply]]
+"""The chain inside a policy: await it for the reply."""
 
 
 class Policy:
@@ -64,12 +66,16 @@ class Policy:
         """Whether a bare `policy(value)` is a setting, not a callable to decorate."""
         return False
 
-    async def around(self, call: Call, next: Next) -> Reply:  # noqa: A002  the vocabulary of middleware
+    async def around(self, call: Call, next: Next) -> Reply:
         """Do something around `await next(call)`; return the reply, or another one."""
         return await next(call)
 
     def check(self, target: Target) -> None:
         """Refuse a target that this policy cannot serve: called when a callable is decorated."""
+
+    def requests(self, inner: int) -> int:
+        """How many requests one call becomes at most, when the chain inside makes `inner`."""
+        return inner
 
     def explain(self) -> Sequence[tuple[str, object]]:
         """The policy's settings, as `explain(fn)` and `describe(fn)` show them."""
@@ -147,7 +153,7 @@ async def _stream(attempt: Attempt, iterator: Any) -> Reply:
         source = Source(attempt, iterator, iterator.__next__)
     elif hasattr(iterator, "__anext__"):
         source = Source(attempt, iterator, iterator.__anext__)
-    elif attempt.call.target is not runtime.target:
+    elif attempt.call.target.fn is not runtime.target.fn:
         source = Source(attempt, iterator, runtime.in_worker(iterator))
     else:  # an async function that returns a sync iterator: its caller reads it as one
         source = Source(attempt, iterator, iterator.__next__)

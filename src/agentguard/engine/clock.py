@@ -7,12 +7,12 @@ at import time; `agentguard.testing.FakeRuntime` does so.
 from __future__ import annotations
 
 import random
-import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
+    import threading
     from collections.abc import Callable
 
 __all__ = ["Clock", "now", "use"]

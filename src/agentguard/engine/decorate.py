@@ -85,7 +85,9 @@ class guard:  # noqa: N801  reads like a verb where it is used
         if not policies:
             raise TypeError("guard() needs at least one policy, as in guard(retry(), timeout(30))")
         if not abandon_after > 0:
-            raise ValueError(f"abandon_after is a positive number of seconds, not {abandon_after!r}")
+            raise ValueError(
+                f"abandon_after is a positive number of seconds, not {abandon_after!r}"
+            )
         self.policies = policies
         self.strict = strict
         self.options = Options(strict_streams, abandon_after)

@@ -5,12 +5,10 @@ A provider's exception must come out the same in type and identity, so nothing w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-from agentguard.errors import Partial
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from typing import Any
+    from agentguard.errors import Partial
 
 __all__ = ["forget", "gave_up", "give_up", "leave_partial", "note", "noted"]
 

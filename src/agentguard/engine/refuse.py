@@ -19,9 +19,9 @@ _METHODS = {
 def refuse(fn: Any) -> None:
     """Raise TypeError unless `fn` is something that a guard can stand around."""
     if isinstance(fn, (classmethod, staticmethod)):
-        kind = type(fn).__name__
+        above = type(fn).__name__
         raise TypeError(
-            f"a guard cannot stand above @{kind}: put @{kind} on top and the guard directly above "
+            f"a guard cannot stand above @{above}: put @{above} on top and the guard directly above "
             "`def`"
         )
     if isinstance(fn, property):

@@ -300,7 +300,7 @@ class Source:
         """A worker that was given up came back with an item: close what it was reading."""
         try:
             self.iterator.close()
-        except Exception as error:  # noqa: BLE001  the stream was given up before
+        except Exception as error:
             trouble("closing a stream whose time was up", error)
 
     async def _fetch(self, step: Callable[[], Any]) -> Any:
@@ -377,5 +377,3 @@ class Source:
         await self.attempt.end(outcome)
         if hooks:
             await tell(hooks, outcome)
-
-

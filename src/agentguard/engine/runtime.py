@@ -11,7 +11,7 @@ import contextvars
 import functools
 import inspect
 import sys
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from agentguard.engine import clock, workers
 from agentguard.engine.drive import AWAITABLE, STREAM, HandBack, hand_back
@@ -47,7 +47,7 @@ HOLD_SECONDS: Final = 10.0  # how long clean-up may go on after its caller was c
 held: Final[set[asyncio.Task[Any]]] = set()  # a loop keeps only weak references to its tasks
 
 
-class Stopped(Exception):  # noqa: N818  not a failure: it carries a StopIteration to the boundary
+class Stopped(Exception):
     """The callable raised StopIteration, which no coroutine may raise."""
 
     def __init__(self, error: StopIteration) -> None:
@@ -93,7 +93,7 @@ def hold(pending: Awaitable[Any]) -> bool:
         try:
             async with asyncio.timeout(HOLD_SECONDS):
                 await pending
-        except Exception as error:  # noqa: BLE001  nobody is left to raise it to
+        except Exception as error:
             trouble("clean-up after a cancelled call", error)
 
     task = loop.create_task(bounded())
@@ -176,7 +176,8 @@ class Runtime:
         """
         call = attempt.call
         target, deadline = call.target, call.deadline
-        fn, foreign = target.fn, target is not self.target
+        fn = target.fn
+        foreign = fn is not self.target.fn
         if deadline is not None and deadline.at <= self.monotonic():
             raise deadline.passed(f"{target.name} was not begun: it")
         try:
@@ -191,7 +192,9 @@ class Runtime:
             elif deadline is not None and deadline.thread:
                 kwargs = _narrowed(target, call.kwargs, deadline.at - self.monotonic())
                 work = _inside(attempt, functools.partial(fn, *call.args, **kwargs))
-                value = self._bounded(work, deadline, functools.partial(_book, attempt), target.name)
+                value = self._bounded(
+                    work, deadline, functools.partial(_book, attempt), target.name
+                )
             else:
                 value = self._call(attempt, fn)
         except StopIteration as stop:
@@ -280,7 +283,7 @@ class Runtime:
             pending = closer()
             if inspect.isawaitable(pending):
                 await pending
-        except Exception as error:  # noqa: BLE001  the stream is given up either way
+        except Exception as error:
             trouble("closing a stream", error)
 
     async def _alarmed(self, awaitable: Awaitable[T], deadline: Deadline, what: str) -> T:
@@ -332,7 +335,7 @@ class Runtime:
             raise
         if not in_time and _leave(job, hung, late):
             raise deadline.passed(what)
-        return _result(job)
+        return cast("T", _result(job))
 
     async def _in_worker(
         self,
@@ -344,9 +347,13 @@ class Runtime:
         loop = loop_or_refuse()
         arrived: asyncio.Future[None] = loop.create_future()
 
+        def arrive() -> None:
+            if not arrived.done():
+                arrived.set_result(None)
+
         def wake(_: workers.Job) -> None:
             try:
-                loop.call_soon_threadsafe(lambda: arrived.done() or arrived.set_result(None))
+                loop.call_soon_threadsafe(arrive)
             except RuntimeError:
                 return  # the loop was closed meanwhile: nobody waits any more
 
@@ -361,7 +368,7 @@ class Runtime:
         except BaseException:
             _leave(job, hung, functools.partial(_book, attempt))
             raise
-        return _result(job)
+        return cast("T", _result(job))
 
 
 def _inside(

@@ -12,7 +12,7 @@ import inspect
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
-from agentguard.engine import clock
+from agentguard.engine import arguments, clock
 from agentguard.engine.limits import Deadline, narrower
 from agentguard.errors import DeadlineExceeded
 
@@ -206,11 +206,7 @@ class deadline(Block):  # noqa: N801
     """
 
     def __init__(self, seconds: float) -> None:
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
-            raise TypeError(
-                f"deadline() takes a positive number of seconds, as in deadline(20), not {seconds!r}"
-            )
-        self.seconds = float(seconds)
+        self.seconds = arguments.seconds("deadline", "seconds", seconds)
 
     def __repr__(self) -> str:
         return f"deadline({self.seconds:g})"

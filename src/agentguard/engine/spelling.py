@@ -31,8 +31,11 @@ class Spelled(Generic[P, T]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """A policy with these settings."""
+        return self._policy(args, kwargs)
+
+    def _policy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         try:
-            policy = self._make(*args, **kwargs)
+            policy = cast("Callable[..., T]", self._make)(*args, **kwargs)
         except TypeError as error:
             self._explain(args, kwargs, error)
         spelled = [*map(_shown, args), *(f"{key}={_shown(value)}" for key, value in kwargs.items())]
@@ -74,7 +77,7 @@ class Bare(Spelled[P, T]):
     """A policy that needs no settings: also a decorator by itself, as in `@retry`."""
 
     @overload
-    def __call__(self, fn: Callable[Q, R], /) -> Callable[Q, R]: ...
+    def __call__(self, fn: Callable[Q, R], /) -> Callable[Q, R]: ...  # type: ignore[overload-overlap]
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T: ...
@@ -82,8 +85,8 @@ class Bare(Spelled[P, T]):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Guard a function with the defaults, or make a policy with these settings."""
         if len(args) == 1 and not kwargs and self._decorates(args[0]):
-            return super().__call__()(args[0])
-        return super().__call__(*args, **kwargs)
+            return self._policy((), {})(args[0])
+        return self._policy(args, kwargs)
 
     def _decorates(self, value: object) -> bool:
         if self.policy.takes(value):

@@ -13,10 +13,7 @@ from agentguard.engine.drive import drive
 from agentguard.engine.runtime import Ended, Stopped, hold, loop_or_refuse
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Timeout
-try:
-    from agentguard.providers.streams import attribute
-except ImportError:
-    attribute = None
+from agentguard.providers.streams import attribute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -281,7 +278,7 @@ def _close(source: Source, error: Timeout | None) -> None:
             return
     try:
         drive(source.close(late=error))
-    except Exception as failure:  # noqa: BLE001  runs before somebody else's call
+    except Exception as failure:
         trouble("settling an abandoned stream", failure)
 
 

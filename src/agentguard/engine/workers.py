@@ -55,7 +55,7 @@ class Job:
             return
         try:
             self.value = fn()
-        except BaseException as error:  # noqa: BLE001  a worker hands over whatever was raised
+        except BaseException as error:
             self.error = error
         fn = None
         with self._lock:

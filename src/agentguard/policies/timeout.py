@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from agentguard import events
+from agentguard.engine.arguments import count
+from agentguard.engine.arguments import seconds as seconds_
 from agentguard.engine.chain import Policy
 from agentguard.engine.limits import Deadline, Hung, narrower
 from agentguard.engine.reply import Patience
@@ -90,16 +92,8 @@ class Timeout(Policy):
     ) -> None:
         given = {"seconds": seconds, "total": total, "first_token": first_token, "idle": idle}
         for name, value in given.items():
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise TypeError(
-                    f"timeout({name}=) is a number of seconds, as in timeout(30), not {value!r}"
-                )
-            if not value > 0:
-                raise ValueError(f"timeout({name}=) must be positive, not {value!r}")
-        if max_abandoned < 1:
-            raise ValueError("timeout(max_abandoned=) must be at least 1")
+            if value is not None:
+                seconds_("timeout", name, value)
         if all(value is None for value in given.values()):
             seconds = SECONDS
         self.seconds = seconds
@@ -107,9 +101,9 @@ class Timeout(Policy):
         self.first_token = first_token
         self.idle = idle if idle is not None else seconds
         self.thread = thread
-        self.hung = Hung(max_abandoned)
+        self.hung = Hung(count("timeout", "max_abandoned", max_abandoned))
 
-    async def around(self, call: Call, next: Next) -> Reply:  # noqa: A002
+    async def around(self, call: Call, next: Next) -> Reply:
         """Narrow the call's deadline up to the first content, then the stream's patience."""
         began = call.runtime.monotonic()
         try:
@@ -131,9 +125,7 @@ class Timeout(Policy):
         for name in ("seconds", "first_token", "total"):
             length = getattr(self, name)
             if length is not None and not (name == "seconds" and self.first_token is not None):
-                bound = Deadline(
-                    began + length, name, length, thread=self.thread, hung=self.hung
-                )
+                bound = Deadline(began + length, name, length, thread=self.thread, hung=self.hung)
                 mine = narrower(mine, bound)
         return narrower(call.deadline, mine)
 

@@ -1,0 +1,40 @@
+"""`flush`: settle what is open before the process ends."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from agentguard.engine import streams
+from agentguard.engine.runtime import held
+
+__all__ = ["flush"]
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Settle abandoned streams and wait for clean-up under way; call it at shutdown.
+
+    Never needed for correctness: worker threads are daemons and do not keep a process alive.
+
+    Args:
+        timeout: seconds to wait at most.
+
+    Returns:
+        Whether everything was settled in time. On an event loop it does not wait, since the
+        clean-up runs on that very loop.
+
+    Example:
+        >>> from agentguard import flush
+        >>> flush()
+        True
+    """
+    end = time.monotonic() + timeout
+    streams.settle_lost()
+    while held and time.monotonic() < end and not _in_loop():
+        time.sleep(0.01)  # the tasks run on the loops of other threads
+    return not held and not streams.lost
+
+
+def _in_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001

@@ -1,0 +1,126 @@
+"""`record`: what a provider answered inside a guarded function that returns something else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from agentguard.engine.call import Attempt
+from agentguard.engine.scope import Scope, current
+from agentguard.errors import StreamTruncated
+from agentguard.providers.shapes import Reading, is_stream, shape_of
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["record"]
+
+T = TypeVar("T")
+
+
+def record(response: T) -> T:
+    """Attach a provider's response or stream to the attempt under way, and return it.
+
+    A guarded function that returns only text hides the model and the usage from its guard, and a
+    stream that it reads inside could be cut without anybody noticing. Outside a guarded call this
+    does nothing.
+
+    Args:
+        response: any provider's response, or a stream of its chunks; read on as it arrives.
+
+    Returns:
+        The same response; of a stream, one that yields the same items and has the same attributes.
+
+    Raises:
+        errors.StreamTruncated: while the stream is read, when it ends without its end.
+        errors.ProviderError: likewise, for an error that arrives as an ordinary item.
+
+    Example:
+        >>> from agentguard import record, report, retry
+        >>> @retry
+        ... def ask(question: str) -> str:
+        ...     response = record({"model": "m-1", "choices": [{"message": {"content": "42"}}]})
+        ...     return response["choices"][0]["message"]["content"]
+        >>> with report() as r:
+        ...     ask("?")
+        '42'
+        >>> r.calls[0].model
+        'm-1'
+    """
+    holder = current.get()
+    attempt = holder.attempt if isinstance(holder, Scope) else holder
+    if attempt is None:
+        return response
+    reading = attempt.recorded = Reading()
+    if is_stream(response):
+        return cast("T", _Recorded(response, attempt, reading))
+    shape_of(response).read(response, reading)
+    if reading.error is not None:
+        raise reading.error
+    return response
+
+
+class _Recorded:
+    """A stream that is read along with the function that reads it."""
+
+    def __init__(self, stream: Any, attempt: Attempt, reading: Reading) -> None:
+        self._stream = stream
+        self._attempt = attempt
+        self._reading = reading
+        self._ends: bool | None = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return self._read(next(self._stream))
+        except StopIteration:
+            self._end()
+            raise
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return self._read(await anext(self._stream))
+        except StopAsyncIteration:
+            self._end()
+            raise
+
+    def __enter__(self) -> Self:
+        self._stream.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> Any:
+        return self._stream.__exit__(*error)
+
+    async def __aenter__(self) -> Self:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> Any:
+        return await self._stream.__aexit__(*error)
+
+    def _read(self, item: Any) -> Any:
+        shape = shape_of(item)
+        self._ends = shape.ends
+        shape.read(item, self._reading)
+        if self._reading.error is not None:
+            raise self._reading.error
+        if self._reading.content:
+            self._attempt.seen()
+        return item
+
+    def _end(self) -> None:
+        target = self._attempt.call.target
+        if self._reading.finished:
+            target.ends = True
+        elif self._ends or (self._ends is None and target.ends):
+            raise StreamTruncated(
+                f"the stream recorded in {target.name} ended without its terminal signal: the "
+                "answer is cut off"
+            )

@@ -1,0 +1,240 @@
+"""`fallback`: when a target fails, another one answers."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+
+from agentguard import events
+from agentguard.engine.arguments import one_of
+from agentguard.engine.call import Target
+from agentguard.engine.chain import Policy
+from agentguard.engine.marks import note, noted
+from agentguard.engine.refuse import refuse
+from agentguard.engine.spelling import Spelled
+from agentguard.engine.triggers import TRANSIENT, Triggers
+from agentguard.errors import InputRejected
+from agentguard.providers.failures import classify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from agentguard.engine.call import Call
+    from agentguard.engine.chain import Next
+    from agentguard.engine.reply import Reply
+    from agentguard.engine.triggers import Trigger
+    from agentguard.errors import Kind
+
+__all__ = ["Fallback", "fallback"]
+
+_CURED: Final[frozenset[Kind]] = TRANSIENT | {
+    "quota_exhausted",
+    "circuit_open",
+    "saturated",
+    "budget_exceeded",
+    "rejected",
+}
+_BUGS: Final = (TypeError, NameError, AttributeError, KeyError)
+
+
+class Fallback(Policy):
+    """When the guarded callable fails, ask another: a model, a provider, a canned answer.
+
+    Targets are tried in order and are called with the same arguments, past everything inside the
+    fallback: a target's failure never votes on the primary's circuit, and a target that needs
+    guards of its own is given guarded. Streams fall back until their first content is handed out.
+
+    Several in one guard make typed chains; each acts on its own causes:
+
+        guard(fallback(long_context, on="context_length"), fallback(other_provider), retry())
+
+    Args:
+        *targets: callables with the guarded one's signature. A sync target of an async call runs
+            in a worker thread; a target that answers at once in place of a stream arrives as a
+            stream of one item.
+        model: repeat the call with this model instead, or with each of several in turn.
+        on: what is fallen back from: exception types, kinds, "transient", or a predicate of the
+            exception; one or several. Default: transient failures, exhausted quotas, open
+            circuits and our other refusals (not those of the input), and unknown exceptions
+            except TypeError, NameError, AttributeError and KeyError, which are bugs.
+        when: a predicate of the answer that says True to ask the next target instead. On streams
+            it needs `hold="all"`. When no target does better, the first answer is returned.
+        hold: "all" holds a stream back until its end, for `when` to judge.
+
+    Events:
+        `FellBack(kind, target)`.
+
+    Raises:
+        The primary's own exception when every target failed; its note names each failure.
+
+    Example:
+        >>> from agentguard import fallback
+        >>> def sorry(question: str) -> str:
+        ...     return "I cannot answer at the moment."
+        >>> @fallback(sorry)
+        ... def ask(question: str) -> str:
+        ...     raise ConnectionError("provider is down")
+        >>> ask("?")
+        'I cannot answer at the moment.'
+    """
+
+    spellings: ClassVar[Mapping[str, str]] = {
+        "fallbacks": "fallback(target, another)",
+        "targets": "fallback(target, another)",
+        "default": "fallback(lambda *args, **kwargs: value)",
+        "exceptions": "on=",
+        "exceptions_to_handle": "on=",
+        "fallback_on": "on= for exceptions, when= for answers",
+        "models": "model=",
+        "on_result": "when=",
+    }
+
+    def __init__(
+        self,
+        *targets: Callable[..., Any],
+        model: str | Sequence[str] | None = None,
+        on: Trigger | Sequence[Trigger] | None = None,
+        when: Callable[[Any], bool] | None = None,
+        hold: Literal["all"] | None = None,
+    ) -> None:
+        for target in targets:
+            if isinstance(target, str):
+                raise TypeError(f"fallback() takes callables: for a model write model={target!r}")
+            refuse(target)
+        if when is not None and not callable(when):
+            raise TypeError("fallback(when=) takes a function of the answer")
+        one_of("fallback", "hold", hold, "all")
+        self.models = () if model is None else (model,) if isinstance(model, str) else tuple(model)
+        if not targets and not self.models:
+            raise TypeError(
+                "fallback() needs somewhere to fall back to: fallback(another_function) or "
+                'fallback(model="...")'
+            )
+        self.targets = tuple(map(Target, targets))
+        self.on = None if on is None else Triggers("fallback", on)
+        self.when = when
+        self.hold = hold
+
+    async def around(self, call: Call, next: Next) -> Reply:
+        """Ask the primary, then the targets in order until one serves."""
+        first: Reply | None = None
+        primary: Exception | None = None
+        kind: Kind = "rejected"
+        try:
+            first = await next(call)
+            if self.when is None or not self.when(await first.answer(hold=self.hold)):
+                return first
+        except Exception as error:
+            kind = classify(error).kind
+            if first is not None or not self._cures(error, kind):
+                raise
+            primary = error
+        failed: list[str] = []
+        for alternative in self._alternatives(call):
+            call.emit(events.FellBack, kind, alternative.target.name)
+            try:
+                reply = await alternative.run(alternative.target, number=1, wait=0.0)
+                if self.when is None or not self.when(await reply.answer(hold=self.hold)):
+                    return reply
+                await reply.discard()
+                failed.append(f"{alternative.target.name} was not better")
+            except Exception as error:
+                kind = classify(error).kind
+                if kind == "control":
+                    raise
+                failed.append(f"{alternative.target.name} failed ({type(error).__name__}, {kind})")
+        if primary is None:
+            return first  # type: ignore[return-value]  # one of the two is there
+        told = noted(primary)
+        note(primary, f"{told + '; ' if told else ''}fell back: {', '.join(failed)}")
+        raise primary
+
+    def _cures(self, error: Exception, kind: Kind) -> bool:
+        if kind in {"control", "cancelled"}:
+            return False
+        if self.on is not None:
+            return self.on.match(error, kind)
+        if kind == "unknown":
+            return not isinstance(error, _BUGS)
+        return kind in _CURED and not isinstance(error, InputRejected)
+
+    def _alternatives(self, call: Call) -> list[Call]:
+        calls = [call.replace(target=target) for target in self.targets]
+        for model in self.models:
+            args, kwargs = with_model(call, model)
+            target = call.target.renamed(f"{call.target.name} ({model})")
+            calls.append(call.replace(target=target, args=args, kwargs=kwargs))
+        return calls
+
+    def check(self, target: Target) -> None:
+        """Refuse what could only fail when the primary does, which is the worst moment."""
+        if self.models and not takes_model(target.fn):
+            raise TypeError(
+                f"{target.name} takes no `model` argument, so fallback(model=...) cannot change "
+                "it: give it one, or pass a function as the target"
+            )
+        if self.when is not None and target.streams and self.hold is None:
+            raise TypeError(
+                f"{target.name} is a generator, and fallback(when=) would judge its answer when "
+                'half of it is with the user: pass hold="all" to hold it back until its end'
+            )
+        if not surely_sync(target):
+            return
+        for each in self.targets:
+            if each.is_async:
+                raise TypeError(
+                    f"{each.name} is asynchronous and cannot serve {target.name}, which is sync: "
+                    f"pass a sync function, or make {target.name} `async def`"
+                )
+
+    def requests(self, inner: int) -> int:
+        """Each target is one more, past the chain inside."""
+        return inner + len(self.targets) + len(self.models)
+
+    def explain(self) -> Sequence[tuple[str, object]]:
+        """Where it falls back to, and from what."""
+        names = [target.name for target in self.targets]
+        return [
+            ("targets", ", ".join([*names, *(f"model={model}" for model in self.models)])),
+            ("on", "default" if self.on is None else str(self.on)),
+        ]
+
+
+def takes_model(fn: Callable[..., Any]) -> bool:
+    """Whether `fn` has a parameter `model`, or takes any keyword."""
+    try:
+        parameters = inspect.signature(fn).parameters
+    except (TypeError, ValueError):
+        return True  # a builtin without a signature: its call will tell
+    return "model" in parameters or any(
+        each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()
+    )
+
+
+def with_model(call: Call, model: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The call's arguments with `model` in place of its own, however that was passed."""
+    if "model" not in call.kwargs and call.args:
+        try:
+            names = list(inspect.signature(call.target.fn).parameters)
+        except (TypeError, ValueError):
+            names = []
+        if "model" in names and names.index("model") < len(call.args):
+            at = names.index("model")
+            return (*call.args[:at], model, *call.args[at + 1 :]), call.kwargs
+    return call.args, {**call.kwargs, "model": model}
+
+
+def surely_sync(target: Target) -> bool:
+    """Whether the callable is a plain `def`; a lambda or wrapped method may return an awaitable."""
+    fn = target.fn
+    if target.shape != "function":
+        return target.shape == "generator"
+    return (
+        isinstance(fn, types.FunctionType)
+        and fn.__name__ != "<lambda>"
+        and not hasattr(fn, "__wrapped__")
+    )
+
+
+fallback = Spelled(Fallback)

@@ -1,0 +1,346 @@
+"""`retry`: another attempt when the failure is one that passes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+
+from agentguard import events
+from agentguard.engine.arguments import count, one_of, seconds
+from agentguard.engine.chain import Policy
+from agentguard.engine.marks import gave_up, give_up, note
+from agentguard.engine.spelling import Bare
+from agentguard.engine.triggers import TRANSIENT, Triggers
+from agentguard.errors import GuardError
+from agentguard.providers.failures import classify
+from agentguard.retrying.backoff import delay
+from agentguard.retrying.budget import RetryBudget, budget_for
+from agentguard.retrying.strategies import state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from agentguard.engine.call import Call, Target
+    from agentguard.engine.chain import Next
+    from agentguard.engine.reply import Reply
+    from agentguard.engine.triggers import Trigger
+    from agentguard.errors import Kind
+    from agentguard.providers.failures import Failure
+    from agentguard.retrying.strategies import Strategy
+
+__all__ = ["Retry", "retry"]
+
+
+class Retry(Policy):
+    """Make another attempt when a failure is one that passes: rate limits, overload, resets.
+
+    Costs nothing until something fails. Streams are retried until their first content has been
+    handed out, never after. The caller gets the provider's own last exception, with a note that
+    says what was tried.
+
+    Retried by default are the kinds `rate_limited`, `overloaded`, `server`, `timeout`,
+    `connection` and `truncated` (together: "transient"). Never retried are cancellation,
+    frameworks' control flow, and what a `retry` further in has already given up on.
+
+    Args:
+        attempts: at most, the first included.
+        within: seconds that all attempts and waits together may take.
+        on: what is retried: exception types, kinds, "transient", or a predicate of the exception;
+            one or several. Default "transient". A server's `x-should-retry` header has the last word.
+        on_result: a predicate of the answer that says True to have it made again. When the
+            attempts are used up, the last answer is returned. On streams it needs `hold="all"`.
+        hold: "all" holds a stream back until its end, for `on_result` to judge.
+        max_retry_after: seconds. A wait that the provider asks for (Retry-After) is obeyed
+            exactly up to this; when it asks for more, the call is not retried.
+        wait: a tenacity wait strategy, or any function of its `RetryCallState`, instead of
+            exponential back-off with full jitter from 0.5 s to 20 s.
+        stop: a tenacity stop strategy, in addition to `attempts` and `within`.
+        retry: a tenacity retry strategy, instead of `on`.
+        budget: the `RetryBudget` that retries take from. Default: one per provider, base URL and
+            model (or per function) for the whole process; None for no budget.
+        nested: "multiply" also retries what a guarded call inside has given up on.
+
+    Events:
+        `Retried(kind, number, wait, obeyed)` before each wait; `GaveUp(kind, number, reason)`.
+
+    Raises:
+        The provider's last exception, same type and identity.
+
+    Example:
+        >>> from agentguard import retry
+        >>> @retry(attempts=3)
+        ... def ask(question: str) -> str:
+        ...     return "42"
+        >>> ask("?")
+        '42'
+    """
+
+    spellings: ClassVar[Mapping[str, str]] = {
+        "": "retry(attempts=3)",
+        "max_attempts": "attempts=",
+        "max_retries": "attempts=, which counts the first attempt too: max_retries=2 is attempts=3",
+        "num_retries": "attempts=, which counts the first attempt too: num_retries=2 is attempts=3",
+        "tries": "attempts=",
+        "max_tries": "attempts=",
+        "stop_after_attempt": "attempts=",
+        "timeout": "within=, the seconds that all attempts and waits may take",
+        "max_time": "within=, the seconds that all attempts and waits may take",
+        "stop_after_delay": "within=",
+        "wait_exponential": "wait=tenacity.wait_exponential(...)",
+        "backoff": "wait=, a tenacity wait strategy",
+        "delay": "wait=tenacity.wait_fixed(...)",
+        "exceptions": "on=",
+        "retry_on": "on=",
+        "retry_if_exception_type": "on=",
+        "retry_if_result": "on_result=",
+        "reraise": "nothing: the caller always gets the provider's own exception",
+        "before_sleep": "a listener of events.Retried, as report() is one",
+        "after": "a listener of events.AttemptEnded, as report() is one",
+        "before": "a listener of events.AttemptStarted, as report() is one",
+        "retry_error_callback": "fallback(...) around the retry",
+    }
+
+    def __init__(
+        self,
+        *,
+        attempts: int = 3,
+        within: float = 300.0,
+        on: Trigger | Sequence[Trigger] = "transient",
+        on_result: Callable[[Any], bool] | None = None,
+        hold: Literal["all"] | None = None,
+        max_retry_after: float = 120.0,
+        wait: Strategy | None = None,
+        stop: Strategy | None = None,
+        retry: Strategy | None = None,
+        budget: RetryBudget | Literal["process"] | None = "process",
+        nested: Literal["multiply"] | None = None,
+    ) -> None:
+        for name, strategy in (("wait", wait), ("stop", stop), ("retry", retry)):
+            if strategy is not None and not callable(strategy):
+                raise TypeError(
+                    f"retry({name}=) takes a strategy such as tenacity.wait_fixed(1), not "
+                    f"{type(strategy).__name__}"
+                )
+        if on_result is not None and not callable(on_result):
+            raise TypeError("retry(on_result=) takes a function of the answer")
+        one_of("retry", "hold", hold, "all")
+        one_of("retry", "nested", nested, "multiply")
+        if budget is not None and budget != "process" and not isinstance(budget, RetryBudget):
+            raise TypeError("retry(budget=) takes a RetryBudget, or None for no budget")
+        self.attempts = count("retry", "attempts", attempts)
+        self.within = seconds("retry", "within", within)
+        self.on = Triggers("retry", on)
+        self.on_result = on_result
+        self.hold = hold
+        self.max_retry_after = seconds("retry", "max_retry_after", max_retry_after, zero=True)
+        self.wait = wait
+        self.stop = stop
+        self.retry = retry
+        self.budget = budget
+        self.nested = nested
+
+    async def around(self, call: Call, next: Next) -> Reply:
+        """Attempt, and attempt again while a failure passes and attempts, time and budget last."""
+        series: _Series | None = None
+        began = call.runtime.monotonic()
+        number = 1
+        while True:
+            try:
+                reply = await next(call)
+                wait = None
+                if self.on_result is not None or self.retry is not None:
+                    series = series or _Series(self, call, began)
+                    wait = await series.after_answer(reply)
+                if wait is None:
+                    self._succeeded(call, series)
+                    return reply
+                await reply.discard()
+            except Exception as error:
+                series = series or _Series(self, call, began)
+                wait = series.after_failure(error)
+                if wait is None:
+                    raise
+            await call.runtime.sleep(wait, call.deadline)
+            number += 1
+            call = call.replace(number=number, wait=wait)
+
+    def check(self, target: Target) -> None:
+        """A verdict on a stream's answer needs the whole of it."""
+        if self.on_result is not None and target.streams and self.hold is None:
+            raise TypeError(
+                f"{target.name} is a generator, and retry(on_result=) would judge its answer when "
+                'half of it is with the user: pass hold="all" to hold it back until its end'
+            )
+
+    def requests(self, inner: int) -> int:
+        """Every attempt makes the requests of the chain inside."""
+        return inner * self.attempts
+
+    def budget_of(self, call: Call) -> RetryBudget | None:
+        """The bucket that this call's retries take from."""
+        return budget_for(call.key) if self.budget == "process" else self.budget
+
+    def _succeeded(self, call: Call, series: _Series | None) -> None:
+        if series is not None and series.budget is not None:
+            series.budget.give(series.taken or 1)
+        elif self.budget is not None and call.target.retried:
+            budget = self.budget_of(call)
+            if budget is not None:
+                budget.give(1)
+
+    def explain(self) -> Sequence[tuple[str, object]]:
+        """Attempts, bounds and what is retried."""
+        return [
+            ("attempts", self.attempts),
+            ("within", self.within),
+            ("on", str(self.on)),
+            ("max_retry_after", self.max_retry_after),
+            ("wait", "exponential, full jitter" if self.wait is None else "given"),
+            ("budget", "per target, this process" if self.budget == "process" else self.budget),
+            ("nested", self.nested),
+        ]
+
+
+class _Series:
+    """The attempts of one call under one retry: what failed so far and whether to go on."""
+
+    __slots__ = ("began", "budget", "call", "idle", "kinds", "last", "number", "policy", "taken")
+
+    def __init__(self, policy: Retry, call: Call, began: float) -> None:
+        self.policy = policy
+        self.call = call
+        self.began = began
+        self.number = 0
+        self.idle = 0.0
+        self.taken = 0
+        self.kinds: list[Kind] = []
+        self.last: Exception | None = None
+        self.budget: RetryBudget | None = None
+
+    def after_failure(self, error: Exception) -> float | None:
+        """Seconds to wait before the next attempt; None to pass the exception on."""
+        failure = classify(error, self.call.runtime.time())
+        self.number += 1
+        self.kinds.append(failure.kind)
+        if isinstance(error, GuardError) and self.last is not None and error.__cause__ is None:
+            error.__cause__ = self.last  # a refusal of ours says what led to it
+        if not isinstance(error, GuardError):
+            self.last = error
+        wait, reason = self._judge(error, failure)
+        if reason is None:
+            return self._go(failure.kind, wait, obeyed=failure.retry_after is not None)
+        self._give_up(error, failure.kind, reason)
+        return None
+
+    async def after_answer(self, reply: Reply) -> float | None:
+        """The same for an answer: None to return it."""
+        policy = self.policy
+        if reply.streaming and policy.hold is None and policy.on_result is None:
+            return None  # a tenacity strategy judges streams by their errors alone
+        answer = await reply.answer(hold=policy.hold)
+        if not self._unwanted(answer):
+            return None
+        self.number += 1
+        wait, reason = self._room("unknown", self._wait(None, answer))
+        if reason is not None:
+            self.call.emit(events.GaveUp, "unknown", self.number, reason)
+            return None
+        return self._go("unknown", wait, obeyed=False)
+
+    def _unwanted(self, answer: Any) -> bool:
+        policy = self.policy
+        if policy.on_result is not None:
+            return bool(policy.on_result(answer))
+        return policy.retry is not None and bool(policy.retry(self._state(None, answer)))
+
+    def _judge(self, error: Exception, failure: Failure) -> tuple[float, str | None]:
+        """The wait, and why not to retry if so."""
+        kind, policy = failure.kind, self.policy
+        if kind in {"control", "cancelled"}:
+            return 0.0, "it is no failure"
+        if gave_up(error) and policy.nested is None:
+            return 0.0, 'a retry inside gave up on it already (nested="multiply" retries it again)'
+        if isinstance(error, GuardError) and kind in _REFUSALS:
+            return self._reopening(failure)
+        if policy.retry is not None:
+            wanted = bool(policy.retry(self._state(error)))
+        else:
+            wanted = policy.on.match(error, kind)
+        if failure.should_retry is not None:
+            wanted = failure.should_retry
+        if not wanted:
+            return 0.0, _unwanted(error, kind)
+        if failure.retry_after is None:
+            return self._room(kind, self._wait(error))
+        if failure.retry_after > policy.max_retry_after:
+            return 0.0, (
+                f"the provider asks to wait {failure.retry_after:g} s, more than "
+                f"max_retry_after={policy.max_retry_after:g}"
+            )
+        return self._room(kind, failure.retry_after)
+
+    def _reopening(self, failure: Failure) -> tuple[float, str | None]:
+        """A refusal of ours is waited for only when it ends within a deadline that somebody set."""
+        deadline, wait = self.call.deadline, failure.retry_after
+        if failure.kind != "circuit_open" or wait is None or deadline is None:
+            return 0.0, "it is a refusal, not a failure"
+        return self._room(failure.kind, wait)
+
+    def _room(self, kind: Kind, wait: float) -> tuple[float, str | None]:
+        """Whether attempts, time and budget allow another attempt after `wait` seconds."""
+        policy, call = self.policy, self.call
+        now = call.runtime.monotonic()
+        if self.number >= policy.attempts:
+            return wait, f"attempts={policy.attempts} are used up"
+        if now + wait - self.began > policy.within:
+            return wait, f"another attempt would not fit within={policy.within:g} s"
+        if call.deadline is not None and now + wait >= call.deadline.at:
+            return wait, f"another attempt would pass the {call.deadline.bound} bound around it"
+        if policy.stop is not None and policy.stop(self._state(self.last, upcoming=wait)):
+            return wait, "the stop strategy says so"
+        self.budget = policy.budget_of(call)
+        if self.budget is not None:
+            self.taken = self.budget.take(kind)
+            if not self.taken:
+                return wait, "the retry budget of this target is used up: too many calls fail"
+        return wait, None
+
+    def _wait(self, error: Exception | None, answer: object = None) -> float:
+        if self.policy.wait is None:
+            return delay(self.number, self.call.runtime.random())
+        return max(0.0, float(self.policy.wait(self._state(error, answer))))
+
+    def _state(self, error: Exception | None, answer: object = None, upcoming: float = 0.0) -> Any:
+        now = self.call.runtime.monotonic()
+        number = max(self.number, 1)
+        state = state_of(self.call, number, self.began, now, self.idle, error, answer)
+        state.upcoming_sleep = upcoming
+        return state
+
+    def _go(self, kind: Kind, wait: float, *, obeyed: bool) -> float:
+        self.idle += wait
+        self.call.target.retried = True
+        self.call.emit(events.Retried, kind, self.number, wait, obeyed)
+        return wait
+
+    def _give_up(self, error: Exception, kind: Kind, reason: str) -> None:
+        if kind in {"control", "cancelled"}:
+            return
+        took = self.call.runtime.monotonic() - self.began
+        tried = f"{self.number} attempt{'s' * (self.number > 1)} in {took:.1f} s"
+        note(error, f"{tried} ({', '.join(self.kinds)}); not retried: {reason}")
+        if kind in TRANSIENT or self.number > 1:
+            give_up(error)
+        self.call.emit(events.GaveUp, kind, self.number, reason)
+
+
+_REFUSALS: Final = frozenset({"circuit_open", "saturated", "budget_exceeded", "rejected"})
+
+
+def _unwanted(error: Exception, kind: Kind) -> str:
+    if kind != "unknown":
+        return f"{kind} does not pass by itself"
+    name = type(error).__name__
+    return f'{name} is not known to pass by itself; if it does, pass on=("transient", {name})'
+
+
+retry = Bare(Retry)

@@ -1,0 +1,133 @@
+"""`report`: what happened inside a block, call by call and attempt by attempt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from agentguard import events
+from agentguard.engine.scope import Block
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agentguard.engine.records import AttemptRecord, CallRecord
+    from agentguard.engine.scope import Scope
+
+__all__ = ["report"]
+
+_WIDTH: Final = 30
+
+
+class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.suppress does
+    """See what happened in the guarded calls inside, without changing what they return.
+
+    Streams that are read after the block was left still complete their entry.
+
+    Attributes:
+        calls: one entry for each guarded call that began inside, in order; guarded calls made
+            within others are in their `children`. Each has `name`, `outcome` ("completed",
+            "failed", "abandoned"), `kind`, `served_by`, `model`, `duration`, `first_token` (in
+            seconds) and `attempts`, each with `target`, `kind`, `wait`, `duration`.
+
+    Example:
+        >>> from agentguard import report, retry
+        >>> @retry
+        ... def ask(question: str) -> str:
+        ...     return "42"
+        >>> with report() as r:
+        ...     ask("?")
+        '42'
+        >>> r.calls[0].outcome, len(r.calls[0].attempts)
+        ('completed', 1)
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[CallRecord] = []
+
+    def surround(self, outer: Scope) -> Scope:
+        """Listen to the calls inside."""
+        return outer.within(listeners=(*outer.listeners, self._hear))
+
+    def _hear(self, event: events.Event) -> None:
+        if not isinstance(event, events.CallStarted):
+            return
+        above = event.call.parent
+        while above is not None and above not in self.calls:
+            above = above.parent
+        if above is None:  # else it is somewhere among the children of one of ours
+            self.calls.append(event.call)
+
+    def __repr__(self) -> str:
+        return f"<report of {len(self.calls)} calls>"
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self.calls)) or "no guarded call was made"
+
+
+def _lines(calls: list[CallRecord], indent: str = "") -> Iterator[str]:
+    for call in calls:
+        first = "" if call.first_token is None else f", first content {_ms(call.first_token)}"
+        served = f", served by {call.served_by}" if call.served_by not in {None, call.name} else ""
+        model = f" ({call.model})" if call.model else ""
+        ending = call.outcome if call.kind is None else f"{call.outcome}: {call.kind}"
+        yield f"{indent}{call.name}  {ending}, {_ms(call.duration)}{first}{served}{model}"
+        span = call.duration or max((_end(a, call) for a in call.attempts), default=0.0) or 1e-9
+        for attempt in call.attempts:
+            yield f"{indent}  {_bar(attempt, call, span)} {_told(attempt)}"
+        for event in call.events:
+            told = _policy(event)
+            if told:
+                yield f"{indent}  - {told}"
+        yield from _lines(call.children, indent + "    ")
+
+
+def _bar(attempt: AttemptRecord, call: CallRecord, span: float) -> str:
+    """Waiting as dots, working as blocks, on the time line of the call."""
+    began = attempt.started - call.started
+    start = _place(began, span)
+    wait = _place(began - attempt.wait, span)
+    stop = max(_place(_end(attempt, call), span), start + 1)
+    bar = " " * wait + "." * (start - wait) + "#" * (stop - start)
+    return f"|{bar[:_WIDTH]:<{_WIDTH}}|"
+
+
+def _place(seconds: float, span: float) -> int:
+    return min(_WIDTH - 1, max(0, round(seconds / span * _WIDTH)))
+
+
+def _end(attempt: AttemptRecord, call: CallRecord) -> float:
+    return attempt.started + (attempt.duration or 0.0) - call.started
+
+
+def _told(attempt: AttemptRecord) -> str:
+    ending = attempt.outcome if attempt.kind is None else attempt.kind
+    waited = f" after a wait of {_ms(attempt.wait)}" if attempt.wait else ""
+    return f"{attempt.target} #{attempt.number}: {ending}, {_ms(attempt.duration)}{waited}"
+
+
+def _policy(event: events.Event) -> str:
+    match event:
+        case events.FellBack(kind=kind, target=target):
+            return f"fell back to {target} ({kind})"
+        case events.GaveUp(reason=reason):
+            return f"gave up: {reason}"
+        case events.CircuitOpened(reason=reason, seconds=seconds):
+            return f"circuit opened for {seconds:g} s: {reason}"
+        case events.CircuitHalfOpened():
+            return "circuit half-open: trial call"
+        case events.CircuitClosed():
+            return "circuit closed"
+        case events.CircuitRejected():
+            return "refused by an open circuit"
+        case events.TimedOut(bound=bound, seconds=seconds):
+            return f"timed out: {bound}={seconds:g} s"
+        case events.StoreFailed(store=store, then=then):
+            return f"{store} could not be reached: {then}"
+        case _:
+            return ""
+
+
+def _ms(seconds: float | None) -> str:
+    if seconds is None:
+        return "running"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"

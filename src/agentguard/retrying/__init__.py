@@ -1,0 +1,1 @@
+"""What `retry` decides with: back-off, tenacity's strategies, and the retry budget."""
