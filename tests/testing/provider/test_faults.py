@@ -623,7 +623,6 @@ def test_a_unary_answer_can_be_an_error_inside_a_200(provider: FakeProvider) -> 
 
 def test_headers_of_every_answer_carry_the_request_id(provider: FakeProvider) -> None:
     """Good answers and errors are both traceable by the id that the journal shows."""
-    provider.script(fault.status(500))
     _, error = _outcome(provider, fault.status(500), calls.openai_chat)
     provider.clear()
     answer = calls.anthropic_create(provider, calls.PATIENT)

@@ -125,7 +125,7 @@ class Connection:
                 return
 
     def reset(self) -> None:
-        """Close with a TCP RST."""
+        """Close with a TCP RST; what was written before has reached a client on this machine."""
         linger = struct.pack("ii", 1, 0)
         with contextlib.suppress(OSError):  # already closed by the other side
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

@@ -39,7 +39,7 @@ class Received:
         headers: the request headers, lower-case; credentials do not show in the repr.
         request_id: what the answer carries as x-request-id and request-id.
         answered: the fault that was played, None before it is chosen and for default answers.
-        status: the HTTP status sent, None when the connection ended before it.
+        status: the HTTP status answered, None when the connection ended before it.
         chunks: content events of a stream that were written.
         client_disconnected: the client left before its answer was complete.
     """

@@ -98,7 +98,7 @@ class Response:
         strikes_at = strike_index(events, fault)
         for index, event in enumerate(events):
             if index == strikes_at and not self._strike():
-                return self._ended_cleanly()
+                return self._end()
             if event.part == "content":
                 connection.wait(answer.each if self._received.chunks else answer.first)
             connection.send_chunk(event.data)
@@ -106,7 +106,7 @@ class Response:
             if event.part == "content":
                 self._received.chunks += 1
         if strikes_at == len(events) and not self._strike():
-            return self._ended_cleanly()
+            return self._end()
         connection.send_chunk(b"")
         return True
 
@@ -128,7 +128,8 @@ class Response:
             connection.close()
         return False
 
-    def _ended_cleanly(self) -> bool:
+    def _end(self) -> bool:
+        """End the stream after a strike; tell whether the connection is still usable."""
         if self._fault.act in ("drop", "truncate", "reset"):
             return False
         self._connection.send_chunk(b"")
@@ -155,8 +156,9 @@ class Response:
             **extra,
             **self._answer.headers,
         }
-        self._connection.send_head(status, headers)
+        # Before the bytes: a test may look at the journal as soon as its client has them.
         self._received.status = status
+        self._connection.send_head(status, headers)
 
     def _problem(self) -> Problem:
         return Problem(self._fault, self._received)
