@@ -22,6 +22,19 @@ def installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
+def litellm_types() -> Any:
+    """LiteLLM's classes, built; they warn of themselves while they are."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it is fetched
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from litellm.types import utils
+
+        utils.ModelResponseStream(choices=[{"index": 0, "delta": {"content": ""}}])
+        utils.ModelResponse()
+        utils.EmbeddingResponse()
+    return utils
+
+
 class Dialect:
     """One provider's way to stream: what each channel's chunk looks like, and what surrounds it.
 
@@ -425,13 +438,8 @@ def _dialects() -> list[Dialect]:
 
         found.append(google("google-sdk", GenerateContentResponse.model_validate))
     if installed("litellm"):
-        with warnings.catch_warnings():
-            os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it is fetched
-            warnings.simplefilter("ignore")  # LiteLLM's own, while its classes are built
-            from litellm.types.utils import ModelResponseStream
-
-            ModelResponseStream(**CHAT_CHANNELS[0, "content"](""))
-        found.append(chat("chat-litellm", lambda wire: ModelResponseStream(**wire)))
+        stream: Any = litellm_types().ModelResponseStream
+        found.append(chat("chat-litellm", lambda wire: stream(**wire)))
     if installed("langchain_core"):
         from langchain_core.messages import AIMessageChunk
 

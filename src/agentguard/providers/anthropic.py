@@ -59,6 +59,7 @@ class Messages(Shape):
         if kind == "content_block_delta":
             delta = fields(known.get("delta"))
             text = delta.get("text")
+            into.raw = True
             if text:
                 into.parts.append(text)
                 into.content = True
@@ -79,8 +80,7 @@ class Messages(Shape):
             self._read_end(known, into)
         elif kind == "text":
             into.content = True
-            # The raw delta came just before with the very same string, unless it was filtered.
-            if not (into.parts and into.parts[-1] is known.get("text")):
+            if not into.raw:  # somebody passes on the helper's events alone
                 into.parts.append(known.get("text") or "")
         elif kind not in {"ping", "content_block_stop"}:
             into.content = True

@@ -134,6 +134,17 @@ class Chat(Shape):
             if known.get("finish_reason") is not None
         )
 
+    def join(self, item: Any, texts: Mapping[Any, str]) -> Any:
+        """As `Shape.join`; LiteLLM keeps Anthropic's answer a second time, out of sight."""
+        joined = super().join(item, texts)
+        if joined is not item:
+            hidden = getattr(joined, "_hidden_params", None)
+            if isinstance(hidden, dict) and "original_response" in hidden:
+                kept: dict[str, Any] = {**hidden}
+                del kept["original_response"]
+                joined._hidden_params = kept  # noqa: SLF001  the name it has in LiteLLM
+        return joined
+
     def carrier(self, item: Any, channel: Hashable, text: str) -> Any | None:
         """Also made of the chunk that finishes a choice, which carries no text of its own."""
         carried = super().carrier(item, channel, text)
@@ -208,16 +219,15 @@ class ChatEvents(Chat):
     }
 
     def read(self, item: Any, into: Reading) -> None:
-        """The chunk in an event counts; what only repeats it is content without text."""
+        """The chunk in an event counts; what repeats it does where chunks are filtered out."""
         known = fields(item)
         if known.get("type") == "chunk":
+            into.raw = True
             super().read(known["chunk"], into)
-            return
-        into.content = True
-        delta = known.get("delta")
-        # The chunk came just before with the very same string, unless somebody filters them.
-        if known.get("type") == "content.delta" and not (into.parts and into.parts[-1] is delta):
-            into.parts.append(known["delta"])
+        elif not into.raw:
+            into.content = True
+            if known.get("type") == "content.delta":
+                into.parts.append(known["delta"])
 
     def texts(self, item: Any) -> Iterable[tuple[Hashable, Path, str]]:
         """The chunk's, the snapshot's as wholes, and deltas on channels that begin with "event"."""
@@ -280,7 +290,7 @@ def shape_of_type(kind: type) -> Shape:
         from agentguard.providers.openai_responses import RESPONSES
 
         return RESPONSES
-    if ".streaming.chat" in module and name.endswith("Event"):
+    if ".streaming.chat" in module and "Event" in name:  # ContentDoneEvent[Answer] is one too
         return CHAT_EVENTS
     if "Embedding" in name:
         return EMBEDDINGS

@@ -64,6 +64,8 @@ class Reading:
         error: a failure that came as an ordinary item, where the SDK raises nothing.
         finish_reason: the provider's own word for why the answer ended.
         request_id: the provider's id of the request, where an item reveals it.
+        raw: deltas come in the protocol's own form; events in which an SDK's helper repeats them
+            add nothing to `parts`.
     """
 
     __slots__ = (
@@ -73,6 +75,7 @@ class Reading:
         "finished",
         "model",
         "parts",
+        "raw",
         "request_id",
         "usage",
     )
@@ -86,6 +89,7 @@ class Reading:
         self.error: BaseException | None = None
         self.finish_reason: str | None = None
         self.request_id: str | None = None
+        self.raw = False
 
     @property
     def text(self) -> str:
