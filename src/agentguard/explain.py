@@ -81,7 +81,7 @@ def _guard(guard: guard, found: Guarded | None = None) -> dict[str, Any]:
             "to the client"
         )
     seen = None if found is None else found.target.endpoint.provider
-    blind = []
+    blind: list[str] = []
     if found is not None and seen is None:
         blind.append(
             "which provider and model are called, unless the answer says so: pass the response "

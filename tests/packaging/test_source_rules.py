@@ -26,7 +26,17 @@ LAZY = {
     "tiktoken",
     "trio",
 }
-FOUNDATIONS = {"detect", "engine", "errors", "events", "providers", "stores", "tokens"}
+FOUNDATIONS = {
+    "circuit",
+    "detect",
+    "engine",
+    "errors",
+    "events",
+    "providers",
+    "retrying",
+    "stores",
+    "tokens",
+}
 EXPORTING = {"metrics", "log", "trace"}
 
 Import = ast.Import | ast.ImportFrom

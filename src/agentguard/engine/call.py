@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import inspect
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec
 
 from agentguard.engine import clock
 from agentguard.engine.records import AttemptRecord
 from agentguard.engine.runtime import hold
-from agentguard.engine.scope import Scope
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Partial
 from agentguard.providers.endpoint import Endpoint, endpoint
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from agentguard.engine.records import CallRecord
     from agentguard.engine.reply import Reply
     from agentguard.engine.runtime import Runtime
+    from agentguard.engine.scope import Scope
     from agentguard.events import Event
     from agentguard.providers.usage import Usage
 
@@ -43,12 +45,24 @@ class Target:
         name: for reports and messages.
         shape: what its own flags say: "function", "coroutine", "generator" or "asyncgen".
         streams: whether it answers with streams: by its flags, or seen.
+        hands_back: whether it returns an awaitable although its flags say otherwise: a method of an
+            async SDK client, or seen.
         ends: whether a stream of it has shown a terminal signal, so that a stream without one is
             cut; always known for providers that never omit it.
         retried: whether it ever was, so that its retry budget may not be full.
     """
 
-    __slots__ = ("_endpoint", "ends", "fn", "is_async", "name", "retried", "shape", "streams")
+    __slots__ = (
+        "_endpoint",
+        "ends",
+        "fn",
+        "hands_back",
+        "is_async",
+        "name",
+        "retried",
+        "shape",
+        "streams",
+    )
 
     def __init__(self, fn: Callable[..., Any], name: str | None = None) -> None:
         self.fn = fn
@@ -56,6 +70,7 @@ class Target:
         self.shape = shape_of_callable(fn)
         self.is_async = self.shape in {"coroutine", "asyncgen"}
         self.streams = self.shape in {"generator", "asyncgen"}
+        self.hands_back = _of_async_client(fn)
         self.ends = False
         self.retried = False
         self._endpoint: Endpoint | None = None
@@ -72,12 +87,14 @@ class Target:
 
     def renamed(self, name: str) -> Target:
         """The same callable under another name, for a call with other arguments."""
-        return Target(self.fn, name)
+        other = copy.copy(self)
+        other.name = name
+        return other
 
 
 def name_of(fn: Callable[..., Any]) -> str:
     """How `fn` is called in reports: its qualified name without the enclosing functions."""
-    while hasattr(fn, "func") and not hasattr(fn, "__qualname__"):  # a partial
+    while isinstance(fn, functools.partial):
         fn = fn.func
     name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
     return str(name).rpartition("<locals>.")[2]
@@ -89,7 +106,7 @@ def shape_of_callable(fn: Callable[..., Any]) -> str:
     A sync bridge over an async function has the same `__wrapped__` as an SDK's async method: only
     the result tells them apart, and the runtime looks at it.
     """
-    for flags in (fn, getattr(type(fn), "__call__", None)):
+    for flags in (fn, type(fn).__call__):
         if inspect.iscoroutinefunction(flags):
             return "coroutine"
         if inspect.isasyncgenfunction(flags):
@@ -97,6 +114,14 @@ def shape_of_callable(fn: Callable[..., Any]) -> str:
         if inspect.isgeneratorfunction(flags):
             return "generator"
     return "function"
+
+
+def _of_async_client(fn: Callable[..., Any]) -> bool:
+    """Whether `fn` is a method of an SDK's async resource, whose flags lie (AsyncCompletions)."""
+    owner: object = getattr(fn, "__self__", None)
+    return type(owner).__name__.startswith("Async") and inspect.iscoroutinefunction(
+        inspect.unwrap(fn)
+    )
 
 
 class Call:
@@ -352,7 +377,7 @@ class Outcome:
     def __init__(
         self, kind: OutcomeKind, error: BaseException | None, attempt: Attempt | None
     ) -> None:
-        self.kind = kind
+        self.kind: OutcomeKind = kind
         self.error = error
         self.attempt = attempt
 

@@ -54,7 +54,8 @@ class Policy:
     spellings: ClassVar[Mapping[str, str]] = {}
     """Keywords of other libraries, and what to write here instead."""
 
-    _spelled: str | None = None
+    spelled: str | None = None
+    """How the user wrote it, for `repr`."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -88,7 +89,7 @@ class Policy:
         return guard(self)(fn)
 
     def __repr__(self) -> str:
-        return self._spelled or f"{self.name}()"
+        return self.spelled or f"{self.name}()"
 
     if not TYPE_CHECKING:  # a checker should refuse the block by itself
 

@@ -5,7 +5,7 @@ A step is made anew for every text channel of an answer, so that it may keep sta
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from agentguard.providers.shapes import ALL, WHOLE, shape_of
 
@@ -24,9 +24,11 @@ class Step(Protocol):
 
     def feed(self, text: str, /) -> str:
         """Take the next piece; return what can already go out."""
+        ...
 
     def flush(self) -> str:
         """The text is complete: return what was held back."""
+        ...
 
 
 class _Line:
@@ -74,8 +76,9 @@ class Channels:
         texts: dict[Hashable, str] = {}
         wholes: list[tuple[Hashable, Hashable, str]] = []
         for channel, text in shape.split(item):
-            if isinstance(channel, tuple) and channel and channel[0] == WHOLE:
-                wholes.append((channel, channel[1], text))
+            whole = _repeated(channel)
+            if whole is not None:
+                wholes.append((channel, whole, text))
                 continue
             line = self._lines.get(channel)
             if line is None:
@@ -92,8 +95,8 @@ class Channels:
                     texts[channel] += rest
                 elif rest:
                     before += _carry(line, channel, rest)
-        for whole, channel, text in wholes:
-            texts[whole] = self._whole(channel, text)
+        for whole_channel, channel, text in wholes:
+            texts[whole_channel] = self._whole(channel, text)
         return [*before, shape.join(item, texts)]
 
     def flush(self) -> list[Any]:
@@ -119,6 +122,12 @@ class Channels:
     def _alone(self, text: str) -> str:
         line = _Line([make() for make in self._makers])
         return line.feed(text) + line.flush()
+
+
+def _repeated(channel: Hashable) -> Hashable | None:
+    """The channel whose whole text `channel` stands for, if it is not a channel itself."""
+    key = cast("tuple[Hashable, ...]", channel) if isinstance(channel, tuple) else ()
+    return key[1] if key and key[0] == WHOLE else None
 
 
 def _within(channel: Hashable, key: tuple[Hashable, ...]) -> bool:

@@ -79,9 +79,7 @@ class guard:  # noqa: N801  reads like a verb where it is used
         strict_streams: bool | None = None,
         abandon_after: float = 60.0,
     ) -> None:
-        for policy in policies:
-            if not isinstance(policy, Policy):
-                raise TypeError(_not_a_policy(policy))
+        _check(policies)
         if not policies:
             raise TypeError("guard() needs at least one policy, as in guard(retry(), timeout(30))")
         if not abandon_after > 0:
@@ -359,14 +357,19 @@ def _write(call: Call, reply: Reply | None, outcome: Outcome) -> None:
     call.emit(events.CallEnded)
 
 
-def _not_a_policy(value: object) -> str:
-    if isinstance(value, type) and issubclass(value, Policy):
-        return f"guard() takes policies, not classes: write {value.name}(...)"
+def _check(policies: tuple[object, ...]) -> None:
+    for each in policies:
+        if not isinstance(each, Policy):
+            raise TypeError(_not_a_policy(each))
+
+
+def _not_a_policy(value: Any) -> str:
     if isinstance(value, Bare):
         return f"guard() takes policies: write {value.name}() with parentheses, not {value.name}"
-    if callable(value):
-        return (
-            f"guard() takes policies, not the function {name_of(value)}: write @guard(retry(), ...) "
-            "above it, or guard(retry(), ...)(function)"
-        )
-    return f"guard() takes policies such as retry(), not {type(value).__name__}"
+    name = getattr(value, "__name__", None)
+    if name is None:
+        return f"guard() takes policies such as retry(), not {type(value).__name__}"
+    return (
+        f"guard() takes policies, and {name} is none: write @guard(retry(), ...) above a function, "
+        f"or guard(retry(), ...)({name})"
+    )

@@ -9,7 +9,7 @@ flags said otherwise. The same started coroutine is then finished under the call
 from __future__ import annotations
 
 import types
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
@@ -40,7 +40,7 @@ def hand_back(what: HandBack) -> Generator[HandBack, None, None]:
 def resume(started: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
     """Finish a coroutine that already ran up to its `hand_back`."""
     # `await` refuses a suspended coroutine ("is being awaited already"); `yield from` does not.
-    return (yield from started)
+    return (yield from cast("Generator[Any, Any, Any]", started))
 
 
 def drive(

@@ -17,17 +17,18 @@ _PREFIX: Final = "agentguard: "
 
 def note(error: BaseException, text: str) -> None:
     """Say on `error` what was tried. There is one note: a later one replaces it."""
-    mine = getattr(error, "__notes__", None)
-    if isinstance(mine, list):
-        error.__notes__ = [each for each in mine if not str(each).startswith(_PREFIX)]
+    before: list[str] | None = getattr(error, "__notes__", None)
+    if before:
+        error.__notes__ = [each for each in before if not each.startswith(_PREFIX)]
     error.add_note(_PREFIX + text)
 
 
 def noted(error: BaseException) -> str:
     """What `note` said on `error` last, or an empty string."""
-    for each in getattr(error, "__notes__", ()):
-        if str(each).startswith(_PREFIX):
-            return str(each).removeprefix(_PREFIX)
+    before: list[str] = getattr(error, "__notes__", [])
+    for each in before:
+        if each.startswith(_PREFIX):
+            return each.removeprefix(_PREFIX)
     return ""
 
 

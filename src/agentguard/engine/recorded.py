@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from agentguard.engine.call import Attempt
 from agentguard.engine.scope import Scope, current
 from agentguard.errors import StreamTruncated
 from agentguard.providers.shapes import Reading, is_stream, shape_of
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from agentguard.engine.call import Attempt
 
 __all__ = ["record"]
 

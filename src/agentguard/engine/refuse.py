@@ -19,7 +19,7 @@ _METHODS = {
 def refuse(fn: Any) -> None:
     """Raise TypeError unless `fn` is something that a guard can stand around."""
     if isinstance(fn, (classmethod, staticmethod)):
-        above = type(fn).__name__
+        above = "classmethod" if isinstance(fn, classmethod) else "staticmethod"
         raise TypeError(
             f"a guard cannot stand above @{above}: put @{above} on top and the guard directly above "
             "`def`"

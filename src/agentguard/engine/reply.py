@@ -105,7 +105,9 @@ class Reply:
 
 
 async def observe(pending: Awaitable[Reply], hook: OutcomeHook) -> Reply:
-    """`return await observe(next(call), hook)`: hear once how the call inside ended.
+    """Hear, exactly once, how the call inside ended.
+
+    Written as `return await observe(next(call), hook)`.
 
     The only way to watch an outcome: `hook(outcome)` is called exactly once, when an exception
     comes out of `next`, when a unary answer is there, or when a stream ends or is abandoned. It
@@ -184,7 +186,7 @@ class Source:
 
     def __init__(self, attempt: Attempt, iterator: Any, step: Callable[[], Any]) -> None:
         self.attempt = attempt
-        self.iterator = iterator
+        self.iterator: Any = iterator
         self.step = step
         self.runtime = attempt.call.runtime
         self.deadline = attempt.call.deadline

@@ -166,7 +166,7 @@ class Runtime:
         if not self.is_async:
             return fn(*args)
         context = contextvars.copy_context()
-        return await self._in_worker(functools.partial(context.run, fn, *args))
+        return await self._in_worker(lambda: context.run(fn, *args))
 
     async def invoke(self, attempt: Attempt) -> Any:
         """Call the attempt's target within the call's deadline.
@@ -181,22 +181,15 @@ class Runtime:
         if deadline is not None and deadline.at <= self.monotonic():
             raise deadline.passed(f"{target.name} was not begun: it")
         try:
-            if self.is_async:
-                if target.shape == "coroutine":
-                    return await self._settle(fn(*call.args, **call.kwargs), attempt)
-                if foreign and not target.is_async:
-                    work = _inside(attempt, functools.partial(fn, *call.args, **call.kwargs))
-                    value = await self._in_worker(work, deadline, attempt)
-                else:
-                    value = self._call(attempt, fn)
-            elif deadline is not None and deadline.thread:
-                kwargs = _narrowed(target, call.kwargs, deadline.at - self.monotonic())
-                work = _inside(attempt, functools.partial(fn, *call.args, **kwargs))
-                value = self._bounded(
-                    work, deadline, functools.partial(_book, attempt), target.name
-                )
+            if not self.is_async:
+                value = self._call(attempt) if deadline is None else self._cut(attempt, deadline)
+            elif target.shape == "coroutine":
+                return await self._settle(fn(*call.args, **call.kwargs), attempt)
+            elif foreign and not target.is_async:
+                work = _inside(attempt, functools.partial(fn, *call.args, **call.kwargs))
+                value = await self._in_worker(work, deadline, attempt)
             else:
-                value = self._call(attempt, fn)
+                value = self._call(attempt)
         except StopIteration as stop:
             raise Stopped(stop) from None
         if type(value) in PLAIN:
@@ -205,19 +198,31 @@ class Runtime:
             if not self.is_async:
                 if foreign:
                     raise _not_async(target, value)
+                target.hands_back = True
                 await self._turn(AWAITABLE)
             return await self._settle(value, attempt)
         if not self.is_async and is_stream(value) and not hasattr(value, "__next__"):
             await self._turn(STREAM)
         return value
 
-    def _call(self, attempt: Attempt, fn: Callable[..., Any]) -> Any:
+    def _call(self, attempt: Attempt) -> Any:
+        call = attempt.call
         outer = current.get()
         current.set(attempt)
         try:
-            return fn(*attempt.call.args, **attempt.call.kwargs)
+            return call.target.fn(*call.args, **call.kwargs)
         finally:
             current.set(outer)
+
+    def _cut(self, attempt: Attempt, deadline: Deadline) -> Any:
+        """Call in a worker, which can be left behind; an awaitable is bounded when awaited."""
+        call = attempt.call
+        target = call.target
+        if not deadline.thread or target.hands_back:
+            return self._call(attempt)
+        kwargs = _narrowed(target, call.kwargs, deadline.at - self.monotonic())
+        work = _inside(attempt, functools.partial(target.fn, *call.args, **kwargs))
+        return self._bounded(work, deadline, functools.partial(_book, attempt), target.name)
 
     async def _turn(self, what: HandBack) -> None:
         await hand_back(what)

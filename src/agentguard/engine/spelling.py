@@ -7,7 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, cast, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from agentguard.engine.chain import Policy
 
@@ -39,7 +39,7 @@ class Spelled(Generic[P, T]):
         except TypeError as error:
             self._explain(args, kwargs, error)
         spelled = [*map(_shown, args), *(f"{key}={_shown(value)}" for key, value in kwargs.items())]
-        policy._spelled = f"{self.name}({', '.join(spelled)})"  # noqa: SLF001
+        policy.spelled = f"{self.name}({', '.join(spelled)})"
         return policy
 
     def __repr__(self) -> str:
@@ -104,7 +104,7 @@ def _shown(value: object) -> str:
     if value is None or isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, (list, tuple, set, frozenset)):
-        return f"({', '.join(map(_shown, value))})"
+        return f"({', '.join(map(_shown, cast('Iterable[object]', value)))})"
     name = getattr(value, "__qualname__", None)
     if callable(value) and name is not None:
         return str(name)

@@ -52,8 +52,8 @@ class _Held:
         source: Source | None = None,
         begin: Callable[[], Coroutine[Any, Any, Reply]] | None = None,
     ) -> None:
-        self._source = source
-        self._begin = begin
+        self._source: Source | None = source
+        self._begin: Callable[[], Coroutine[Any, Any, Reply]] | None = begin
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or self._source is None:
@@ -230,7 +230,7 @@ def settle_lost() -> None:
 
 def watch(source: Source) -> None:
     """Close `source` by itself when nobody pulls it for the guard's `abandon_after` seconds."""
-    global _reaper
+    global _reaper  # noqa: PLW0603  one thread for the process, begun on demand
     if source.runtime.is_async:
         source.loop = loop_or_refuse()
     source.idle_since = clock.now().monotonic()
@@ -283,7 +283,7 @@ def _close(source: Source, error: Timeout | None) -> None:
 
 
 def _after_fork() -> None:
-    global _reaper
+    global _reaper  # noqa: PLW0603  as above
     _reaper = None
     _open.clear()
     lost.clear()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+import inspect
+from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 from agentguard.errors import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     Trigger = type[BaseException] | Kind | Literal["transient"] | Callable[[Any], bool]
 
@@ -26,40 +27,34 @@ class Triggers:
 
     Args:
         owner: the policy, for messages.
-        on: what the user wrote.
+        on: what the user wrote, one or several; typed as `Trigger` where it is written.
     """
 
     __slots__ = ("_kinds", "_predicates", "_types", "_words")
 
-    def __init__(self, owner: str, on: Trigger | Sequence[Trigger]) -> None:
+    def __init__(self, owner: str, on: Any) -> None:
         kinds: set[str] = set()
         types: list[type[BaseException]] = []
         self._predicates: list[Callable[[Any], bool]] = []
         self._words: list[str] = []
-        several = on if isinstance(on, (tuple, list, set, frozenset)) else (on,)
-        for each in several:
+        several = isinstance(on, (tuple, list, set, frozenset))
+        for each in cast("Iterable[Any]", on) if several else (on,):
             if isinstance(each, str):
                 if each != "transient" and each not in _KINDS:
                     raise ValueError(
                         f"{owner}(on={each!r}): the kinds are transient, {', '.join(get_args(Kind))}"
                     )
                 kinds |= TRANSIENT if each == "transient" else {each}
-                self._words.append(each)
-            elif isinstance(each, type) and issubclass(each, BaseException):
-                if not issubclass(each, Exception):
-                    raise TypeError(
-                        f"{owner}(on={each.__name__}): cancellation and exits are never acted on"
-                    )
+            elif inspect.isclass(each) and issubclass(each, Exception):
                 types.append(each)
-                self._words.append(each.__name__)
-            elif callable(each):
-                self._predicates.append(each)
-                self._words.append(getattr(each, "__name__", type(each).__name__))
-            else:
+            elif inspect.isclass(each) or not callable(each):
                 raise TypeError(
-                    f"{owner}(on=) takes exception types, kinds such as 'rate_limited', or a "
-                    f"function of the exception, not {type(each).__name__}"
+                    f"{owner}(on=) takes Exception types, kinds such as 'rate_limited', or a "
+                    f"function of the exception, not {getattr(each, '__name__', type(each).__name__)}"
                 )
+            else:
+                self._predicates.append(cast("Callable[[Any], bool]", each))
+            self._words.append(each if isinstance(each, str) else getattr(each, "__name__", "..."))
         self._kinds = frozenset(kinds)
         self._types = tuple(types)
 

@@ -28,13 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Fallback", "fallback"]
 
-_CURED: Final[frozenset[Kind]] = TRANSIENT | {
-    "quota_exhausted",
-    "circuit_open",
-    "saturated",
-    "budget_exceeded",
-    "rejected",
-}
+_REFUSED: Final[frozenset[Kind]] = frozenset(
+    {"quota_exhausted", "circuit_open", "saturated", "budget_exceeded", "rejected"}
+)
+_CURED: Final = TRANSIENT | _REFUSED
 _BUGS: Final = (TypeError, NameError, AttributeError, KeyError)
 
 

@@ -124,8 +124,8 @@ class Retry(Policy):
             raise TypeError("retry(on_result=) takes a function of the answer")
         one_of("retry", "hold", hold, "all")
         one_of("retry", "nested", nested, "multiply")
-        if budget is not None and budget != "process" and not isinstance(budget, RetryBudget):
-            raise TypeError("retry(budget=) takes a RetryBudget, or None for no budget")
+        if not isinstance(budget, RetryBudget):
+            one_of("retry", "budget", budget, "process")
         self.attempts = count("retry", "attempts", attempts)
         self.within = seconds("retry", "within", within)
         self.on = Triggers("retry", on)
@@ -135,7 +135,7 @@ class Retry(Policy):
         self.wait = wait
         self.stop = stop
         self.retry = retry
-        self.budget = budget
+        self.budget: RetryBudget | Literal["process"] | None = budget
         self.nested = nested
 
     async def around(self, call: Call, next: Next) -> Reply:
@@ -177,7 +177,9 @@ class Retry(Policy):
 
     def budget_of(self, call: Call) -> RetryBudget | None:
         """The bucket that this call's retries take from."""
-        return budget_for(call.key) if self.budget == "process" else self.budget
+        if isinstance(self.budget, str):
+            return budget_for(call.key)
+        return self.budget
 
     def _succeeded(self, call: Call, series: _Series | None) -> None:
         if series is not None and series.budget is not None:
