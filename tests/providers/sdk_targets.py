@@ -197,23 +197,29 @@ _LITELLM: Final = {
 }
 
 
+def installed(targets: dict[str, Target]) -> dict[str, Target]:
+    """Return the targets whose package is there; an environment may hold no SDK at all."""
+    return {name: call for name, call in targets.items() if version(name.partition(" ")[0]) >= 0}
+
+
 def unary_targets() -> dict[str, Target]:
     """Return the unary calls of this generation."""
     if GENERATION == "litellm":
         routes = {name: litellm_call(model, stream=False) for name, model in _LITELLM.items()}
         return {"openai chat": openai_chat, **routes}
-    return {
+    calls: dict[str, Target] = {
         "openai chat": openai_chat,
         "anthropic": anthropic_messages,
         "google-genai": google,
         "langchain-openai": lambda p, t: chat_openai(p, t).invoke("hi"),
         "langchain-anthropic": lambda p, t: chat_anthropic(p, t).invoke("hi"),
     }
+    return installed(calls)
 
 
 def stream_targets() -> dict[str, Target]:
     """Return the streamed calls of this generation, each consumed to its end."""
-    openai = {
+    openai: dict[str, Target] = {
         "openai chat": openai_chat_stream,
         "openai responses": openai_responses_stream,
         "openai chat async": openai_chat_async,
@@ -221,7 +227,7 @@ def stream_targets() -> dict[str, Target]:
     if GENERATION == "litellm":
         routes = {name: litellm_call(model, stream=True) for name, model in _LITELLM.items()}
         return {**openai, **routes}
-    return {
+    calls: dict[str, Target] = {
         **openai,
         "anthropic create(stream=True)": anthropic_create_stream,
         "anthropic .stream()": anthropic_stream_helper,
@@ -229,3 +235,4 @@ def stream_targets() -> dict[str, Target]:
         "langchain-openai": lambda p, t: list(chat_openai(p, t).stream("hi")),
         "langchain-anthropic": lambda p, t: list(chat_anthropic(p, t).stream("hi")),
     }
+    return installed(calls)

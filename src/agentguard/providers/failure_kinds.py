@@ -274,7 +274,7 @@ _BY_PACKAGE: Final[tuple[tuple[str, Mapping[Kind, str]], ...]] = (
     (
         "requests",
         {
-            "timeout": "Timeout",
+            "timeout": "ConnectTimeout Timeout",
             "connection": "ConnectionError ChunkedEncodingError RequestException",
             "server": "ContentDecodingError RetryError",
             "invalid_request": (
@@ -286,7 +286,7 @@ _BY_PACKAGE: Final[tuple[tuple[str, Mapping[Kind, str]], ...]] = (
         "urllib3",
         {
             "timeout": "TimeoutError",
-            "connection": "HTTPError",
+            "connection": "NewConnectionError HTTPError",
             "server": "DecodeError ResponseError",
             "invalid_request": "LocationValueError URLSchemeUnknown",
         },

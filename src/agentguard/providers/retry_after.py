@@ -56,7 +56,10 @@ def header(headers: object, name: str) -> str | None:
     get = cast("Callable[[str], Any] | None", getattr(headers, "get", None))
     if get is None:
         return None
-    value = get(name)
+    try:
+        value = get(name)
+    except Exception:  # an object that only looks like a mapping; see failures.classify
+        return None
     if value is None and type(headers) is dict:
         plain = cast("dict[Any, Any]", headers)
         if len(plain) <= _MOST_HEADERS:
