@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 
-__all__ = ["count", "one_of", "seconds"]
+__all__ = ["count", "one_of", "plain", "seconds"]
 
 
 def seconds(owner: str, name: str, value: object, *, zero: bool = False) -> float:
@@ -30,3 +31,13 @@ def one_of(owner: str, name: str, value: object, *words: str) -> None:
     if value is not None and value not in words:
         told = " or ".join(f'"{word}"' for word in words)
         raise ValueError(f"{owner}({name}=) is {told}, or left out, not {value!r}")
+
+
+def plain(owner: str, name: str, value: object, what: str) -> None:
+    """A plain function, or None: the coroutine of an async one would always count as True."""
+    if value is None:
+        return
+    if inspect.isclass(value) or not callable(value):
+        raise TypeError(f"{owner}({name}=) takes {what}, not {type(value).__name__}")
+    if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(type(value).__call__):
+        raise TypeError(f"{owner}({name}=) takes {what} that is not async: it must not wait")

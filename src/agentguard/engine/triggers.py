@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
+from agentguard.engine.arguments import plain
 from agentguard.errors import Kind
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Triggers:
                     f"function of the exception, not {getattr(each, '__name__', type(each).__name__)}"
                 )
             else:
+                plain(owner, "on", each, "a function of the exception")
                 self._predicates.append(cast("Callable[[Any], bool]", each))
             self._words.append(each if isinstance(each, str) else getattr(each, "__name__", "..."))
         self._kinds = frozenset(kinds)

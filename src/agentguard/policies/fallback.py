@@ -7,7 +7,7 @@ import types
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from agentguard import events
-from agentguard.engine.arguments import one_of
+from agentguard.engine.arguments import one_of, plain
 from agentguard.engine.call import Target
 from agentguard.engine.chain import Policy
 from agentguard.engine.marks import note, noted
@@ -99,8 +99,7 @@ class Fallback(Policy):
             if isinstance(target, str):
                 raise TypeError(f"fallback() takes callables: for a model write model={target!r}")
             refuse(target)
-        if when is not None and not callable(when):
-            raise TypeError("fallback(when=) takes a function of the answer")
+        plain("fallback", "when", when, "a function of the answer")
         one_of("fallback", "hold", hold, "all")
         self.models = () if model is None else (model,) if isinstance(model, str) else tuple(model)
         if not targets and not self.models:

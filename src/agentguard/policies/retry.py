@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from agentguard import events
-from agentguard.engine.arguments import count, one_of, seconds
+from agentguard.engine.arguments import count, one_of, plain, seconds
 from agentguard.engine.chain import Policy
 from agentguard.engine.marks import gave_up, give_up, note
 from agentguard.engine.spelling import Bare
@@ -115,17 +115,12 @@ class Retry(Policy):
         nested: Literal["multiply"] | None = None,
     ) -> None:
         for name, strategy in (("wait", wait), ("stop", stop), ("retry", retry)):
-            if strategy is not None and not callable(strategy):
-                raise TypeError(
-                    f"retry({name}=) takes a strategy such as tenacity.wait_fixed(1), not "
-                    f"{type(strategy).__name__}"
-                )
-        if on_result is not None and not callable(on_result):
-            raise TypeError("retry(on_result=) takes a function of the answer")
+            plain("retry", name, strategy, "a strategy such as tenacity.wait_fixed(1)")
+        plain("retry", "on_result", on_result, "a function of the answer")
         one_of("retry", "hold", hold, "all")
         one_of("retry", "nested", nested, "multiply")
-        if not isinstance(budget, RetryBudget):
-            one_of("retry", "budget", budget, "process")
+        if not isinstance(budget, RetryBudget) and budget not in (None, "process"):
+            raise TypeError("retry(budget=) takes a RetryBudget, or None for no budget")
         self.attempts = count("retry", "attempts", attempts)
         self.within = seconds("retry", "within", within)
         self.on = Triggers("retry", on)
@@ -137,6 +132,11 @@ class Retry(Policy):
         self.retry = retry
         self.budget: RetryBudget | Literal["process"] | None = budget
         self.nested = nested
+
+    @classmethod
+    def takes(cls, value: object) -> bool:
+        """Strategies of tenacity are callable, but settings: `retry(wait_fixed(1))` is refused."""
+        return type(value).__module__.partition(".")[0] == "tenacity"
 
     async def around(self, call: Call, next: Next) -> Reply:
         """Attempt, and attempt again while a failure passes and attempts, time and budget last."""
