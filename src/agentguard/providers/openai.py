@@ -70,8 +70,9 @@ class Chat(Shape):
 
     def _read_all(self, known: Mapping[str, Any], into: Reading) -> None:
         choices = known.get("choices")
-        if choices is None and "error" in known:
-            self._read_error(known["error"], into)
+        failure = known.get("error")
+        if failure:  # OpenRouter, in place of choices or beside the last one
+            self._read_error(failure, into)
         elif choices is None:
             into.content = True
         for choice in map(fields, choices or ()):
@@ -303,7 +304,7 @@ def shape_of_type(kind: type) -> Shape:
 
 def shape_of_dict(item: Mapping[str, Any]) -> Shape | None:
     """The shape of raw JSON that has `choices` or `data`."""
-    if sequence(item.get("choices")):
+    if sequence(item.get("choices")) or ("choices" in item and "error" in item):
         return CHAT
     data = item.get("data")
     if item.get("object") == "list" and sequence(data) and data:
