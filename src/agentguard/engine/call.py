@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec
 
 from agentguard.engine import clock
 from agentguard.engine.records import AttemptRecord
-from agentguard.engine.runtime import hold
+from agentguard.engine.runtime import finish_later
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Partial
 from agentguard.providers.endpoint import Endpoint, endpoint
@@ -421,7 +421,11 @@ async def tell(hooks: Iterable[OutcomeHook], outcome: Outcome) -> None:
             pending = hook(outcome)
             if pending is None:
                 continue
-            if outcome.error is None or isinstance(outcome.error, Exception) or not hold(pending):
+            if (
+                outcome.error is None
+                or isinstance(outcome.error, Exception)
+                or not finish_later(pending)
+            ):
                 await pending
         except Exception as error:
             trouble(f"the outcome hook {getattr(hook, '__qualname__', type(hook).__name__)}", error)

@@ -18,7 +18,7 @@ from agentguard.engine.order import unsafe
 from agentguard.engine.records import CallRecord
 from agentguard.engine.refuse import refuse
 from agentguard.engine.reply import Reply
-from agentguard.engine.runtime import Options, Runtime, Stopped, hold, loop_or_refuse
+from agentguard.engine.runtime import Options, Runtime, Stopped, finish_later, loop_or_refuse
 from agentguard.engine.scope import surrounding
 from agentguard.engine.spelling import Bare
 from agentguard.engine.streams import (
@@ -89,6 +89,7 @@ class guard:  # noqa: N801  reads like a verb where it is used
         self.policies = policies
         self.strict = strict
         self.options = Options(strict_streams, abandon_after)
+        self.told = strict or strict_streams is not None or abandon_after != 60.0
         for reason in unsafe(policies):
             if strict:
                 raise ValueError(reason)
@@ -125,7 +126,8 @@ class guard:  # noqa: N801  reads like a verb where it is used
         """Guard `fn`; on a function that is guarded already, put these policies around its own."""
         inner = guarded(fn)
         if inner is not None:
-            outer = inner.guard._of(*self.policies, *inner.guard.policies)  # noqa: SLF001
+            told = self if self.told else inner.guard
+            outer = told._of(*self.policies, *inner.guard.policies)  # noqa: SLF001
             return cast("Callable[P, R]", Guarded(outer, inner.target.fn).wrapper)
         refuse(fn)
         return cast("Callable[P, R]", Guarded(self, fn).wrapper)
@@ -320,7 +322,7 @@ async def _leave(call: Call, error: BaseException) -> None:
     runtime.ended = True
     for source in tuple(runtime.open or ()):
         closing = source.close()
-        if isinstance(error, Exception) or not hold(closing):
+        if isinstance(error, Exception) or not finish_later(closing):
             await closing
     if call.scope.attempt is None:
         forget(error)
@@ -338,7 +340,7 @@ async def _hand_over(call: Call, reply: Reply) -> None:
     if reply.source is None:
         _write(call, reply, Outcome("completed", None, reply.attempt))
     else:
-        reply.source.hooks.append(functools.partial(_write, call, reply))
+        await reply.source.watched_by(functools.partial(_write, call, reply))
 
 
 def _write(call: Call, reply: Reply | None, outcome: Outcome) -> None:

@@ -16,7 +16,7 @@ from agentguard.engine.call import Outcome, tell
 from agentguard.engine.channels import Channels
 from agentguard.engine.limits import Deadline, narrower
 from agentguard.engine.marks import leave_partial
-from agentguard.engine.runtime import Ended, hold
+from agentguard.engine.runtime import Ended, finish_later
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Partial, StreamTruncated, Timeout
 from agentguard.providers.shapes import shape_of
@@ -121,7 +121,7 @@ async def observe(pending: Awaitable[Reply], hook: OutcomeHook) -> Reply:
     if reply.source is None:
         await tell((hook,), Outcome("completed", None, reply.attempt))
     else:
-        reply.source.hooks.append(hook)
+        await reply.source.watched_by(hook)
     return reply
 
 
@@ -177,6 +177,8 @@ class Source:
         "iterator",
         "late",
         "loop",
+        "opening",
+        "outcome",
         "patience",
         "ready",
         "returned",
@@ -193,7 +195,9 @@ class Source:
         self.patience: list[Patience] = []
         self.channels: Channels | None = None
         self.hooks: list[OutcomeHook] = []
-        self.ready: deque[Any] = deque()
+        self.opening: deque[Any] = deque()  # pulled, and not yet through the steps
+        self.ready: deque[Any] = deque()  # through the steps, and not yet with the consumer
+        self.outcome: Outcome | None = None
         self.context: contextvars.Context | None = (
             None if self.runtime.is_async else contextvars.copy_context()
         )
@@ -210,20 +214,20 @@ class Source:
     def of_one(cls, attempt: Attempt, value: Any) -> Source:
         """A stream of one item whose attempt has ended already."""
         source = cls(attempt, None, Ended)
-        source.ready.append(value)
+        source.opening.append(value)
         source._held = True
         return source
 
     async def open(self) -> None:
-        """Pull until the first content is there; what came before waits in `ready`."""
+        """Pull until the first content is there; what came before waits in `opening`."""
         reading = self.attempt.reading
         try:
-            while not reading.content and len(self.ready) < OPENING_ITEMS:
+            while not reading.content and len(self.opening) < OPENING_ITEMS:
                 item = await self._fetch(self.step)
                 if type(item) is Ended:
                     await self._end(item)
                     return
-                self.ready.append(item)
+                self.opening.append(item)
         except BaseException as error:
             await self._fail(error)
             raise
@@ -242,11 +246,14 @@ class Source:
             while True:
                 if self.ready:
                     return self.ready.popleft()
-                if self.done:
+                if self.opening:
+                    item = self.opening.popleft()
+                elif self.done:
                     if self.late is not None:
                         raise self.late
                     return Ended(self.returned)
-                item = await self._fetch(step or self.step)
+                else:
+                    item = await self._fetch(step or self.step)
                 if type(item) is Ended:
                     await self._end(item)
                 elif self.channels is None:
@@ -270,10 +277,17 @@ class Source:
                 break
             items.append(item)
         # From here on this is a new, complete stream: for the policies further out and the reader.
-        self.ready.extend(items)
-        self.channels = None
+        self.opening.extend(items)
+        self.channels = self.outcome = None
         self.done, self._held = False, True
         return items
+
+    async def watched_by(self, hook: OutcomeHook) -> None:
+        """Have `hook` told the outcome, at once if the stream has ended already."""
+        if self.outcome is None:
+            self.hooks.append(hook)
+        else:
+            await tell((hook,), self.outcome)
 
     async def close(self, late: Timeout | None = None) -> None:
         """The consumer stops here: settle as abandoned, unless the end was reached before.
@@ -286,6 +300,7 @@ class Source:
         if late is not None and not self._lock.acquire(blocking=False):
             return  # the consumer came back at this very moment
         self.late = late
+        self.opening.clear()
         self.ready.clear()
         try:
             await self._settle(Outcome("abandoned", None, self.attempt))
@@ -363,7 +378,7 @@ class Source:
             await self._settle(Outcome.of(error, attempt))
 
     async def _settle(self, outcome: Outcome) -> None:
-        self.done = True
+        self.done, self.outcome = True, outcome
         runtime = self.runtime
         hooks, self.hooks = self.hooks, []
         if self._held:
@@ -374,7 +389,7 @@ class Source:
         if outcome.kind != "completed":
             closing = runtime.close(self.iterator)
             cancelled = outcome.error is not None and not isinstance(outcome.error, Exception)
-            if not (cancelled and runtime.is_async and hold(closing)):
+            if not (cancelled and runtime.is_async and finish_later(closing)):
                 await closing
         await self.attempt.end(outcome)
         if hooks:

@@ -13,6 +13,7 @@ import inspect
 import sys
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+from agentguard import events
 from agentguard.engine import clock, workers
 from agentguard.engine.drive import AWAITABLE, STREAM, HandBack, hand_back
 from agentguard.engine.limits import UNKEPT
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from agentguard.engine.call import Attempt, Target
     from agentguard.engine.limits import Deadline, Hung
     from agentguard.engine.reply import Source
+    from agentguard.errors import Timeout
 
 __all__ = [
     "HOLD_SECONDS",
@@ -35,7 +37,7 @@ __all__ = [
     "Options",
     "Runtime",
     "Stopped",
-    "hold",
+    "finish_later",
     "loop_or_refuse",
 ]
 
@@ -47,8 +49,11 @@ HOLD_SECONDS: Final = 10.0  # how long clean-up may go on after its caller was c
 held: Final[set[asyncio.Task[Any]]] = set()  # a loop keeps only weak references to its tasks
 
 
-class Stopped(Exception):
-    """The callable raised StopIteration, which no coroutine may raise."""
+class Stopped(BaseException):
+    """The callable raised StopIteration, which no coroutine may raise: carried to the boundary.
+
+    Control flow and no failure, hence no Exception: no policy acts on it.
+    """
 
     def __init__(self, error: StopIteration) -> None:
         super().__init__("the callable raised StopIteration")
@@ -79,7 +84,7 @@ def loop_or_refuse() -> asyncio.AbstractEventLoop:
         ) from None
 
 
-def hold(pending: Awaitable[Any]) -> bool:
+def finish_later(pending: Awaitable[Any]) -> bool:
     """Finish `pending` in a task of its own that outlives its caller, for a bounded time.
 
     False when no event loop runs here: then nothing can be cancelled and the caller may await it.
@@ -179,7 +184,7 @@ class Runtime:
         fn = target.fn
         foreign = fn is not self.target.fn
         if deadline is not None and deadline.at <= self.monotonic():
-            raise deadline.passed(f"{target.name} was not begun: it")
+            raise _expired(attempt, deadline)
         try:
             if not self.is_async:
                 value = self._call(attempt) if deadline is None else self._cut(attempt, deadline)
@@ -222,7 +227,7 @@ class Runtime:
             return self._call(attempt)
         kwargs = _narrowed(target, call.kwargs, deadline.at - self.monotonic())
         work = _inside(attempt, functools.partial(target.fn, *call.args, **kwargs))
-        return self._bounded(work, deadline, functools.partial(_book, attempt), target.name)
+        return self._bounded(work, deadline, functools.partial(_book, attempt), attempt)
 
     async def _turn(self, what: HandBack) -> None:
         await hand_back(what)
@@ -237,7 +242,7 @@ class Runtime:
         try:
             if call.deadline is None:
                 return await awaitable
-            return await self._alarmed(awaitable, call.deadline, call.target.name)
+            return await self._alarmed(awaitable, call.deadline, attempt)
         finally:
             current.set(outer)
 
@@ -247,7 +252,7 @@ class Runtime:
         try:
             if until is not None and until.thread and not self.is_async:
                 work = _inside(attempt, step, source.context)
-                return self._bounded(work, until, source.left_behind, attempt.call.target.name)
+                return self._bounded(work, until, source.left_behind, attempt)
             outer = current.get()
             current.set(attempt)
             try:
@@ -255,7 +260,7 @@ class Runtime:
                     return step()
                 if until is None:
                     return await step()
-                return await self._alarmed(step(), until, attempt.call.target.name)
+                return await self._alarmed(step(), until, attempt)
             finally:
                 current.set(outer)
         except StopIteration as stop:
@@ -291,13 +296,14 @@ class Runtime:
         except Exception as error:
             trouble("closing a stream", error)
 
-    async def _alarmed(self, awaitable: Awaitable[T], deadline: Deadline, what: str) -> T:
+    async def _alarmed(self, awaitable: Awaitable[T], deadline: Deadline, attempt: Attempt) -> T:
         """Await until `deadline`, then cancel; as asyncio.timeout does, on the library's clock."""
         import asyncio
 
         task = asyncio.current_task()
         if task is None:
-            raise RuntimeError(f"{what} has a time bound and was awaited outside of a task")
+            name = attempt.call.target.name
+            raise RuntimeError(f"{name} has a time bound and was awaited outside of a task")
         rung = False
         before = task.cancelling()
 
@@ -312,12 +318,12 @@ class Runtime:
             return await awaitable
         except asyncio.CancelledError:
             if rung and task.uncancel() <= before:
-                raise deadline.passed(what) from None
+                raise _expired(attempt, deadline) from None
             raise
         except Exception as error:
             if rung and task.uncancel() <= before:
                 # the callable turned our cancellation into an error of its own
-                raise deadline.passed(what) from error
+                raise _expired(attempt, deadline) from error
             raise
         finally:
             alarm.cancel()
@@ -327,7 +333,7 @@ class Runtime:
         work: Callable[[], T],
         deadline: Deadline,
         late: Callable[[workers.Job], None],
-        what: str,
+        attempt: Attempt,
     ) -> T:
         """Run `work` in a worker and stop waiting for it at `deadline`."""
         hung = deadline.hung
@@ -339,7 +345,7 @@ class Runtime:
             _leave(job, hung, late)
             raise
         if not in_time and _leave(job, hung, late):
-            raise deadline.passed(what)
+            raise _expired(attempt, deadline)
         return cast("T", _result(job))
 
     async def _in_worker(
@@ -366,10 +372,10 @@ class Runtime:
         hung.admit()
         job = workers.start(work, wake)
         try:
-            if deadline is None:
+            if deadline is None or attempt is None:
                 await arrived
             else:
-                await self._alarmed(arrived, deadline, "a worker")
+                await self._alarmed(arrived, deadline, attempt)
         except BaseException:
             _leave(job, hung, functools.partial(_book, attempt))
             raise
@@ -384,6 +390,11 @@ def _inside(
         context = contextvars.copy_context()
     context.run(current.set, attempt)
     return functools.partial(context.run, work)
+
+
+def _expired(attempt: Attempt, deadline: Deadline) -> Timeout:
+    attempt.call.emit(events.TimedOut, deadline.bound, deadline.seconds)
+    return deadline.passed(attempt.call.target.name)
 
 
 def _result(job: workers.Job) -> Any:

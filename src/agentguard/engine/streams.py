@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentguard.engine import clock
 from agentguard.engine.drive import drive
-from agentguard.engine.runtime import Ended, Stopped, hold, loop_or_refuse
+from agentguard.engine.runtime import Ended, Stopped, finish_later, loop_or_refuse
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Timeout
 from agentguard.providers.streams import attribute
@@ -145,7 +145,7 @@ class GuardedGenerator(Stream):
         if self._source is None or self._source.done:
             self._begin = None
             raise error[0]
-        self._source.ready.clear()
+        self._source.opening.clear()
         return self._advance(functools.partial(self._source.iterator.throw, *error))
 
 
@@ -214,7 +214,7 @@ class GuardedAsyncGenerator(AsyncStream):
         if self._source is None or self._source.done:
             self._begin = None
             raise error[0]
-        self._source.ready.clear()
+        self._source.opening.clear()
         return await self._advance(functools.partial(self._source.iterator.athrow, *error))
 
 
@@ -261,17 +261,22 @@ def reap(now: float) -> None:
 
 
 def _reap_forever() -> None:
+    global _reaper  # noqa: PLW0603  as above
     tick = threading.Event()
-    while _open:
+    while True:
         tick.wait(_REAPER_SECONDS)
         settle_lost()
         reap(clock.now().monotonic())
+        if not _open:
+            _reaper = None
+            if not _open:  # nothing came between the two looks; else whoever came starts another
+                return
 
 
 def _close(source: Source, error: Timeout | None) -> None:
     if source.loop is not None:
         try:
-            source.loop.call_soon_threadsafe(lambda: hold(source.close(late=error)))
+            source.loop.call_soon_threadsafe(lambda: finish_later(source.close(late=error)))
         except RuntimeError:  # its loop is closed: its connection is gone, its accounts are not
             source.forsake()
         else:

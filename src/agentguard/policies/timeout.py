@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from agentguard import events
 from agentguard.engine.arguments import count
 from agentguard.engine.arguments import seconds as seconds_
 from agentguard.engine.chain import Policy
 from agentguard.engine.limits import Deadline, Hung, narrower
 from agentguard.engine.reply import Patience
 from agentguard.engine.spelling import Bare
-from agentguard.errors import Timeout as TimeoutPassed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,12 +104,7 @@ class Timeout(Policy):
     async def around(self, call: Call, next: Next) -> Reply:
         """Narrow the call's deadline up to the first content, then the stream's patience."""
         began = call.runtime.monotonic()
-        try:
-            reply = await next(call.replace(deadline=self._until(call, began)))
-        except TimeoutPassed as error:
-            if error.seconds is not None:
-                call.emit(events.TimedOut, error.bound, error.seconds)
-            raise
+        reply = await next(call.replace(deadline=self._until(call, began)))
         if reply.source is not None:
             left = None if self.total is None else began + self.total - call.runtime.monotonic()
             reply.source.deadline = call.deadline
