@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from agentguard.engine import clock
-from agentguard.testing.stream import AsyncScriptedStream, Cut, ScriptedStream, Stall, Tape
+from agentguard.testing.stream import AsyncScriptedStream, ScriptedStream, Tape, raised
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
@@ -28,7 +28,7 @@ SHAPES: Final = (
 """Every shape of callable that a model can have, see `ScriptedModel`."""
 
 
-class ScriptEnded(BaseException):  # noqa: N818  no failure: nothing may retry it or fall back
+class ScriptEnded(BaseException):
     """A model was called more often than its script has entries.
 
     Not an `Exception`, so that no guard under test can hide it.
@@ -154,7 +154,7 @@ class ScriptedModel:
         entry = self.take(args, kwargs)
         while _is_function(entry):
             entry = entry(*args, **kwargs)
-        return _raised(entry)
+        return raised(entry)
 
     async def aplay(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """The same for an asynchronous call, in which functions may be asynchronous too."""
@@ -163,15 +163,14 @@ class ScriptedModel:
             entry = entry(*args, **kwargs)
             if inspect.isawaitable(entry):
                 entry = await entry
-        return _raised(entry)
+        return raised(entry)
 
     def tape(self, entry: Any) -> Tape:
         """A stream of an entry's items begins."""
-        self.count("opened")
-        return Tape(entry if type(entry) is list else [entry], self.count)
+        items = _listed(entry)
+        return Tape([entry] if items is None else items, self._add)
 
-    def count(self, what: str) -> None:
-        """Add one to `opened`, `ended` or `closed`."""
+    def _add(self, what: str) -> None:
         with self._lock:
             setattr(self, what, getattr(self, what) + 1)
 
@@ -181,22 +180,26 @@ def _is_function(entry: object) -> bool:
     return inspect.isroutine(entry) or isinstance(entry, functools.partial)
 
 
-def _raised(entry: Any) -> Any:
-    if isinstance(entry, BaseException):
-        raise entry
-    if isinstance(entry, type) and issubclass(entry, BaseException):
-        raise entry()
-    return entry
+def _listed(entry: Any) -> list[Any] | None:
+    if type(entry) is not list:
+        return None
+    items: list[Any] = entry
+    return items
 
 
 def _whole(items: list[Any]) -> Any:
     return "".join(items) if all(isinstance(item, str) for item in items) else items
 
 
+def _unnoticed(what: str) -> None:
+    """A unary answer has no stream to count."""
+
+
 def _sync(model: ScriptedModel) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         entry = model.play(args, kwargs)
-        return _whole(list(Tape(entry).sync())) if type(entry) is list else entry
+        items = _listed(entry)
+        return entry if items is None else _whole(list(ScriptedStream(Tape(items, _unnoticed))))
 
     return call
 
@@ -204,26 +207,31 @@ def _sync(model: ScriptedModel) -> Callable[..., Any]:
 def _coroutine(model: ScriptedModel) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         entry = await model.aplay(args, kwargs)
-        if type(entry) is not list:
+        items = _listed(entry)
+        if items is None:
             return entry
-        return _whole([item async for item in Tape(cast("list[Any]", entry)).asynchronous()])
+        return _whole([item async for item in AsyncScriptedStream(Tape(items, _unnoticed))])
 
     return call
 
 
 def _awaitable(model: ScriptedModel) -> Callable[..., Any]:
     answer = _coroutine(model)
-    return lambda *args, **kwargs: answer(*args, **kwargs)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return answer(*args, **kwargs)
+
+    return call
 
 
 def _generator(model: ScriptedModel) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, None]:
         tape = model.tape(model.play(args, kwargs))
         try:
-            yield from tape.sync()
-        except GeneratorExit:
+            for item in ScriptedStream(tape):
+                yield item
+        finally:
             tape.close()
-            raise
 
     return call
 
@@ -232,11 +240,10 @@ def _asyncgen(model: ScriptedModel) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         tape = model.tape(await model.aplay(args, kwargs))
         try:
-            async for item in tape.asynchronous():
+            async for item in AsyncScriptedStream(tape):
                 yield item
-        except GeneratorExit:
+        finally:
             tape.close()
-            raise
 
     return call
 

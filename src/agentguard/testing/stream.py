@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["AsyncScriptedStream", "Cut", "ScriptedStream", "Stall", "Tape"]
+__all__ = ["AsyncScriptedStream", "Cut", "ScriptedStream", "Stall", "Tape", "raised"]
 
 
 class Stall:
@@ -47,21 +47,22 @@ class Tape:
         count: told "opened" now, and "ended" or "closed" later.
     """
 
-    __slots__ = ("_count", "_ended", "_left")
+    __slots__ = ("_count", "_left", "_state")
 
     def __init__(self, items: Iterable[Any], count: Callable[[str], None]) -> None:
         self._left = deque(items)
         self._count = count
-        self._ended = False
+        self._state = "opened"
         count("opened")
 
     def next(self) -> Any:
         """The next item, or StopIteration."""
         while self._left:
             item = self._take()
-            if type(item) is not Stall:
+            if type(item) is Stall:
+                pause(item.seconds)
+            elif type(item) is not Cut:
                 return item
-            pause(item.seconds)
         self._end()
         raise StopIteration
 
@@ -69,23 +70,25 @@ class Tape:
         """The next item, or StopAsyncIteration."""
         while self._left:
             item = self._take()
-            if type(item) is not Stall:
+            if type(item) is Stall:
+                await pause_async(item.seconds)
+            elif type(item) is not Cut:
                 return item
-            await pause_async(item.seconds)
         self._end()
         raise StopAsyncIteration
 
     def close(self) -> None:
         """Whoever reads it stops here: counted each time, unless it had ended by itself."""
         self._left.clear()
-        if not self._ended:
+        if self._state != "ended":
+            self._state = "closed"
             self._count("closed")
 
     def _take(self) -> Any:
         item = self._left.popleft()
         if type(item) is Cut:
-            self._end()
-            raise _Lost
+            self._left.clear()
+            return item
         try:
             return raised(item)
         except BaseException:
@@ -94,6 +97,73 @@ class Tape:
 
     def _end(self) -> None:
         self._left.clear()
-        if not self._ended:
-            self._ended = True
+        if self._state == "opened":
+            self._state = "ended"
             self._count("ended")
+
+
+class ScriptedStream:
+    """What `ScriptedModel.returns_stream` returns: iterate it, close it, or use it in `with`."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        return self._tape.next()
+
+    def close(self) -> None:
+        """Give the stream back to its provider."""
+        self._tape.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class AsyncScriptedStream:
+    """The same for asynchronous code, with `close` as a coroutine, as SDKs have it."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        return await self._tape.anext()
+
+    async def close(self) -> None:
+        """Give the stream back to its provider."""
+        self._tape.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+def raised(entry: Any) -> Any:
+    """The entry, unless it is an exception or a class of one: that is raised."""
+    if isinstance(entry, BaseException) or _is_exception_class(entry):
+        raise entry
+    return entry
+
+
+def _is_exception_class(entry: object) -> bool:
+    return isinstance(entry, type) and issubclass(entry, BaseException)
