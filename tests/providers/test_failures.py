@@ -310,7 +310,9 @@ def test_a_body_that_only_the_response_holds_is_read():
     """Httpx and requests raise for a status; the provider's code is in what they have read."""
     content = json.dumps({"error": openai_body("insufficient_quota")}).encode()
     assert classify(SomeError(response=Response(429, content=content))).kind == "quota_exhausted"
-    assert classify(SomeError(response=Response(429, content=b"<html>"))).kind == "rate_limited"
+    for content in (b"<html>", b"[" * 60_000, b'"text"', b"\xff"):
+        response = Response(429, content=content)
+        assert classify(SomeError(response=response)).kind == "rate_limited"
     assert classify(SomeError(response=Response(429))).kind == "rate_limited"
 
 
@@ -463,6 +465,16 @@ def test_litellm_s_invented_status_gives_way_to_what_happened():
     assert classify(error).kind == "server"
     error.__context__.__context__ = named("httpx", "TimeoutException", "ReadTimeout")()
     assert classify(error).kind == "timeout"
+
+
+def test_what_surrounds_a_litellm_call_is_not_taken_for_its_failure():
+    """An exception that was being handled when the call was made is in the same chain."""
+    error = named("litellm.exceptions", "InternalServerError")()
+    error.status_code = 500
+    error.__context__ = asyncio.CancelledError()
+    assert classify(error).kind == "server"
+    error.__context__ = named("langgraph.errors", "GraphBubbleUp")()
+    assert classify(error).kind == "server"
 
 
 def test_litellm_s_message_still_quotes_the_provider_s_code():

@@ -126,7 +126,7 @@ def _body(error: BaseException, response: object) -> dict[str, Any]:
     if type(body) in (str, bytes) and len(cast("str", body)) <= _LONGEST_BODY:
         try:
             return _first(json.loads(cast("str", body)))
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
     return {}
 
@@ -163,13 +163,14 @@ def _codes(error: BaseException, body: dict[str, Any], inner: dict[str, Any]) ->
     for candidate in candidates:
         if issubclass(type(candidate), str) and candidate:
             yield _text(candidate)
-    if _is_grpc(error):
+    if callable(read(error, "code")) and _is_grpc(error):
         name = read(_call(error, "code"), "name")
         if type(name) is str:
             yield name
 
 
 def _is_grpc(error: BaseException) -> bool:
+    """Tell whether `code` is gRPC's method; nobody else's is called."""
     return any(
         base.__name__ == "RpcError" and base.__module__.startswith("grpc")
         for base in type(error).__mro__
@@ -244,10 +245,9 @@ def _headers(error: BaseException, response: object) -> Iterator[object]:
 
 
 def _request_id(error: BaseException, body: dict[str, Any], headers: list[object]) -> str | None:
-    candidates = [
-        read(error, "request_id"),
-        body.get("request_id"),
-        _dict(body.get("ResponseMetadata")).get("RequestId"),
-    ]
-    candidates += [header(mapping, name) for mapping in headers for name in _REQUEST_IDS]
-    return next((_text(value) for value in candidates if _text(value)), None)
+    metadata = _dict(body.get("ResponseMetadata"))
+    for value in (read(error, "request_id"), body.get("request_id"), metadata.get("RequestId")):
+        if value and _text(value):
+            return _text(value)
+    found = (header(mapping, name) for mapping in headers for name in _REQUEST_IDS)
+    return next((text for text in found if text), None)

@@ -230,7 +230,8 @@ def _hidden(error: BaseException, now: float | None, depth: int) -> Kind | None:
             kind = "server"
         else:
             kind = _classify(step, now, _DEEPEST).kind
-        if kind is not None and kind != "unknown":
+        # What was being handled around the call, a cancellation say, is not what happened in it.
+        if kind not in (None, "unknown", "cancelled", "control"):
             return kind
     return None
 

@@ -61,7 +61,7 @@ def header(headers: object, name: str) -> str | None:
     except Exception:  # an object that only looks like a mapping; see failures.classify
         return None
     if value is None and type(headers) is dict:
-        plain = cast("dict[Any, Any]", headers)
+        plain = cast("dict[object, object]", headers)
         if len(plain) <= _MOST_HEADERS:
             value = next((v for k, v in plain.items() if str(k).lower() == name), None)
     return value if type(value) is str else None
