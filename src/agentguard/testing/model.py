@@ -181,10 +181,8 @@ def _is_function(entry: object) -> bool:
 
 
 def _listed(entry: Any) -> list[Any] | None:
-    if type(entry) is not list:
-        return None
-    items: list[Any] = entry
-    return items
+    streams = type(entry) is list
+    return cast("list[Any]", entry) if streams else None
 
 
 def _whole(items: list[Any]) -> Any:
