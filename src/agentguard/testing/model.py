@@ -226,10 +226,9 @@ def _generator(model: ScriptedModel) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, None]:
         tape = model.tape(model.play(args, kwargs))
         try:
-            for item in ScriptedStream(tape):
-                yield item
+            yield from ScriptedStream(tape)
         finally:
-            tape.close()
+            tape.release()
 
     return call
 
@@ -241,7 +240,7 @@ def _asyncgen(model: ScriptedModel) -> Callable[..., Any]:
             async for item in AsyncScriptedStream(tape):
                 yield item
         finally:
-            tape.close()
+            tape.release()
 
     return call
 

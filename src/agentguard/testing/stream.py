@@ -84,6 +84,11 @@ class Tape:
             self._state = "closed"
             self._count("closed")
 
+    def release(self) -> None:
+        """A generator is finished: close it, unless it has ended or was closed."""
+        if self._state == "opened":
+            self.close()
+
     def _take(self) -> Any:
         item = self._left.popleft()
         if type(item) is Cut:
