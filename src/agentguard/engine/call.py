@@ -1,18 +1,14 @@
-"""A guarded call, its target, and an attempt: one invocation of one target."""
+"""A guarded call, an attempt (one invocation of one target), and how either ended."""
 
 from __future__ import annotations
 
-import copy
-import functools
-import inspect
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, cast
 
 from agentguard.engine import clock
+from agentguard.engine.loop import finish_later
 from agentguard.engine.records import AttemptRecord
-from agentguard.engine.runtime import finish_later
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Partial
-from agentguard.providers.endpoint import Endpoint, endpoint
 from agentguard.providers.failures import classify
 from agentguard.providers.shapes import Reading, shape_of
 
@@ -24,104 +20,18 @@ if TYPE_CHECKING:
     from agentguard.engine.reply import Reply
     from agentguard.engine.runtime import Runtime
     from agentguard.engine.scope import Scope
+    from agentguard.engine.target import Target
     from agentguard.events import Event
     from agentguard.providers.usage import Usage
 
     AttemptHook = Callable[["Attempt"], Awaitable[None] | None]
     OutcomeHook = Callable[["Outcome"], Awaitable[None] | None]
 
-__all__ = ["Attempt", "Call", "Outcome", "Target", "announce", "name_of", "tell"]
+__all__ = ["Attempt", "Call", "Outcome", "announce", "tell"]
 
 P = ParamSpec("P")
 
 OutcomeKind = Literal["completed", "failed", "abandoned"]
-
-
-class Target:
-    """Something that can be called: what is known of it before any call.
-
-    Attributes:
-        fn: the callable itself.
-        name: for reports and messages.
-        shape: what its own flags say: "function", "coroutine", "generator" or "asyncgen".
-        streams: whether it answers with streams: by its flags, or seen.
-        hands_back: whether it returns an awaitable although its flags say otherwise: a method of an
-            async SDK client, or seen.
-        ends: whether a stream of it has shown a terminal signal, so that a stream without one is
-            cut; always known for providers that never omit it.
-        retried: whether it ever was, so that its retry budget may not be full.
-    """
-
-    __slots__ = (
-        "_endpoint",
-        "ends",
-        "fn",
-        "hands_back",
-        "is_async",
-        "name",
-        "retried",
-        "shape",
-        "streams",
-    )
-
-    def __init__(self, fn: Callable[..., Any], name: str | None = None) -> None:
-        self.fn = fn
-        self.name = name or name_of(fn)
-        self.shape = shape_of_callable(fn)
-        self.is_async = self.shape in {"coroutine", "asyncgen"}
-        self.streams = self.shape in {"generator", "asyncgen"}
-        self.hands_back = _of_async_client(fn)
-        self.ends = False
-        self.retried = False
-        self._endpoint: Endpoint | None = None
-
-    def __repr__(self) -> str:
-        return f"<target {self.name}>"
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """What can be seen of the provider behind it."""
-        if self._endpoint is None:
-            self._endpoint = endpoint(self.fn)
-        return self._endpoint
-
-    def renamed(self, name: str) -> Target:
-        """The same callable under another name, for a call with other arguments."""
-        other = copy.copy(self)
-        other.name = name
-        return other
-
-
-def name_of(fn: Callable[..., Any]) -> str:
-    """How `fn` is called in reports: its qualified name without the enclosing functions."""
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
-    return str(name).rpartition("<locals>.")[2]
-
-
-def shape_of_callable(fn: Callable[..., Any]) -> str:
-    """What the callable's own flags say; never unwrapped, see design notes on SDK methods.
-
-    A sync bridge over an async function has the same `__wrapped__` as an SDK's async method: only
-    the result tells them apart, and the runtime looks at it.
-    """
-    for flags in (fn, type(fn).__call__):
-        if inspect.iscoroutinefunction(flags):
-            return "coroutine"
-        if inspect.isasyncgenfunction(flags):
-            return "asyncgen"
-        if inspect.isgeneratorfunction(flags):
-            return "generator"
-    return "function"
-
-
-def _of_async_client(fn: Callable[..., Any]) -> bool:
-    """Whether `fn` is a method of an SDK's async resource, whose flags lie (AsyncCompletions)."""
-    owner: object = getattr(fn, "__self__", None)
-    return type(owner).__name__.startswith("Async") and inspect.iscoroutinefunction(
-        inspect.unwrap(fn)
-    )
 
 
 class Call:
@@ -183,12 +93,10 @@ class Call:
     @property
     def key(self) -> Hashable:
         """What circuits and retry budgets are kept for: provider, base URL and model, or the function."""
-        seen = self.target.endpoint
-        if seen.provider is not None:
-            return (seen.provider, seen.base_url, self.kwargs.get("model") or seen.model)
-        fn = self.target.fn
-        fn = getattr(fn, "__func__", fn)
-        return fn if fn.__hash__ is not None else id(fn)
+        key, model = self.target.key, self.kwargs.get("model")
+        if model is not None and self.target.endpoint.provider is not None:
+            return (*cast("tuple[Hashable, ...]", key)[:2], model)
+        return key
 
     def replace(self, **changes: Any) -> Call:
         """The same call but for `changes`, given by attribute name."""

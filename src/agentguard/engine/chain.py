@@ -13,7 +13,8 @@ from agentguard.providers.shapes import is_stream, shape_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from agentguard.engine.call import Call, Target
+    from agentguard.engine.call import Call
+    from agentguard.engine.target import Target
 
 __all__ = ["Next", "Policy", "invoke", "link"]
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import functools
 import sys
-import types
 import warnings
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from agentguard import events
 from agentguard.engine import clock
-from agentguard.engine.call import Call, Outcome, Target, announce, name_of
+from agentguard.engine.call import Call, Outcome, announce
 from agentguard.engine.chain import Policy, invoke, link
-from agentguard.engine.drive import AWAITABLE, HandBack, drive, resume
+from agentguard.engine.drive import AWAITABLE, HandBack, Stopped, drive, resume
+from agentguard.engine.generators import GeneratorFunction, copy_names
+from agentguard.engine.loop import finish_later, loop_or_refuse
 from agentguard.engine.marks import forget
 from agentguard.engine.order import unsafe
 from agentguard.engine.records import CallRecord
 from agentguard.engine.refuse import refuse
 from agentguard.engine.reply import Reply
-from agentguard.engine.runtime import Options, Runtime, Stopped, finish_later, loop_or_refuse
+from agentguard.engine.runtime import Options, Runtime
 from agentguard.engine.scope import surrounding
 from agentguard.engine.spelling import Bare
 from agentguard.engine.streams import (
@@ -30,10 +31,11 @@ from agentguard.engine.streams import (
     settle_lost,
     watch,
 )
+from agentguard.engine.target import Target
 from agentguard.providers.failures import classify
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine
 
     from agentguard.engine.scope import Scope
 
@@ -230,62 +232,6 @@ class Guarded:
     ) -> GuardedAsyncGenerator:
         runtime = Runtime(True, self.target, self.options)
         return GuardedAsyncGenerator(begin=lambda: self.enter(runtime, scope, args, kwargs))
-
-
-class GeneratorFunction:
-    """A guarded generator function: captures its scope when called, begins when first pulled.
-
-    A generator function of our own could not do the first. `inspect` takes any object with a
-    function's attributes for a function and reads the flags of its `__code__`, so that
-    `isgeneratorfunction` and `isasyncgenfunction` still tell the truth.
-    """
-
-    __name__: str
-    __qualname__: str
-
-    def __init__(
-        self,
-        fn: Callable[..., Any],
-        start: Callable[[Scope, tuple[Any, ...], dict[str, Any]], Any],
-        shape: str,
-    ) -> None:
-        copy_names(self, fn)
-        self._start = start
-        self.__code__ = (_asyncgen if shape == "asyncgen" else _generator).__code__
-        self.__defaults__ = None
-        self.__kwdefaults__ = None
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if lost:
-            settle_lost()
-        return self._start(surrounding(), args, kwargs)
-
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
-        return self if instance is None else types.MethodType(self, instance)
-
-    def __reduce__(self) -> str:
-        return self.__qualname__  # pickled by name, like a function
-
-    def __repr__(self) -> str:
-        return f"<guarded {self.__qualname__}>"
-
-
-def _generator() -> Generator[None, None, None]:
-    yield
-
-
-async def _asyncgen() -> AsyncGenerator[None, None]:
-    yield
-
-
-def copy_names(wrapper: Any, fn: Callable[..., Any]) -> None:
-    """As functools.update_wrapper, for partials and callable objects too, which have no name."""
-    functools.update_wrapper(
-        wrapper, fn, updated=("__dict__",) if isinstance(fn, types.FunctionType) else ()
-    )
-    if not hasattr(fn, "__name__"):
-        wrapper.__name__ = wrapper.__qualname__ = name_of(fn)
-    wrapper.__dict__.pop("__agentguard__", None)
 
 
 def given(reply: Reply) -> Any:

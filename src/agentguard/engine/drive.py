@@ -14,7 +14,27 @@ from typing import TYPE_CHECKING, Any, Final, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
-__all__ = ["AWAITABLE", "STREAM", "HandBack", "drive", "hand_back", "resume"]
+__all__ = ["AWAITABLE", "STREAM", "Ended", "HandBack", "Stopped", "drive", "hand_back", "resume"]
+
+
+class Stopped(BaseException):
+    """The callable raised StopIteration, which no coroutine may raise: carried to the boundary.
+
+    Control flow and no failure, hence no Exception: no policy acts on it.
+    """
+
+    def __init__(self, error: StopIteration) -> None:
+        super().__init__("the callable raised StopIteration")
+        self.error = error
+
+
+class Ended:
+    """What `pull` returns after the last item, with a generator's return value."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object = None) -> None:
+        self.value = value
 
 
 class HandBack:

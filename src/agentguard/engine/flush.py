@@ -6,7 +6,7 @@ import sys
 import time
 
 from agentguard.engine import streams
-from agentguard.engine.runtime import held
+from agentguard.engine.loop import held
 
 __all__ = ["flush"]
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 from agentguard.engine import clock
 from agentguard.engine.call import Outcome, tell
 from agentguard.engine.channels import Channels
+from agentguard.engine.drive import Ended
 from agentguard.engine.limits import Deadline, narrower
+from agentguard.engine.loop import finish_later
 from agentguard.engine.marks import leave_partial
-from agentguard.engine.runtime import Ended, finish_later
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Partial, StreamTruncated, Timeout
 from agentguard.providers.shapes import shape_of

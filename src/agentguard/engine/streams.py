@@ -9,8 +9,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from agentguard.engine import clock
-from agentguard.engine.drive import drive
-from agentguard.engine.runtime import Ended, Stopped, finish_later, loop_or_refuse
+from agentguard.engine.drive import Ended, Stopped, drive
+from agentguard.engine.loop import finish_later, loop_or_refuse
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Timeout
 from agentguard.providers.streams import attribute

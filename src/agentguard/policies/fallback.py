@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from agentguard import events
 from agentguard.engine.arguments import one_of, plain
-from agentguard.engine.call import Target
 from agentguard.engine.chain import Policy
 from agentguard.engine.marks import note, noted
 from agentguard.engine.refuse import refuse
 from agentguard.engine.spelling import Spelled
+from agentguard.engine.target import Target
 from agentguard.engine.triggers import TRANSIENT, Triggers
 from agentguard.errors import InputRejected
 from agentguard.providers.failures import classify

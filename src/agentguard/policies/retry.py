@@ -19,9 +19,10 @@ from agentguard.retrying.strategies import state_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from agentguard.engine.call import Call, Target
+    from agentguard.engine.call import Call
     from agentguard.engine.chain import Next
     from agentguard.engine.reply import Reply
+    from agentguard.engine.target import Target
     from agentguard.engine.triggers import Trigger
     from agentguard.errors import Kind
     from agentguard.providers.failures import Failure

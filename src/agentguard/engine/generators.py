@@ -1,0 +1,75 @@
+"""Wrappers of generator functions, and what every wrapper takes over from its function."""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import TYPE_CHECKING, Any
+
+from agentguard.engine.scope import surrounding
+from agentguard.engine.streams import lost, settle_lost
+from agentguard.engine.target import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+
+    from agentguard.engine.scope import Scope
+
+__all__ = ["GeneratorFunction", "copy_names"]
+
+
+class GeneratorFunction:
+    """A guarded generator function: captures its scope when called, begins when first pulled.
+
+    A generator function of our own could not do the first. `inspect` takes any object with a
+    function's attributes for a function and reads the flags of its `__code__`, so that
+    `isgeneratorfunction` and `isasyncgenfunction` still tell the truth.
+    """
+
+    __name__: str
+    __qualname__: str
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        start: Callable[[Scope, tuple[Any, ...], dict[str, Any]], Any],
+        shape: str,
+    ) -> None:
+        copy_names(self, fn)
+        self._start = start
+        self.__code__ = (_asyncgen if shape == "asyncgen" else _generator).__code__
+        self.__defaults__ = None
+        self.__kwdefaults__ = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """A generator, not begun."""
+        if lost:
+            settle_lost()
+        return self._start(surrounding(), args, kwargs)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __reduce__(self) -> str:
+        return self.__qualname__  # pickled by name, like a function
+
+    def __repr__(self) -> str:
+        return f"<guarded {self.__qualname__}>"
+
+
+def _generator() -> Generator[None, None, None]:
+    yield
+
+
+async def _asyncgen() -> AsyncGenerator[None, None]:
+    yield
+
+
+def copy_names(wrapper: Any, fn: Callable[..., Any]) -> None:
+    """As functools.update_wrapper, for partials and callable objects too, which have no name."""
+    functools.update_wrapper(
+        wrapper, fn, updated=("__dict__",) if isinstance(fn, types.FunctionType) else ()
+    )
+    if not hasattr(fn, "__name__"):
+        wrapper.__name__ = wrapper.__qualname__ = name_of(fn)
+    wrapper.__dict__.pop("__agentguard__", None)
