@@ -1,0 +1,554 @@
+"""`breaker`: stop calling a provider that is down, and find out gently when it is back."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn
+
+from agentguard import events
+from agentguard.circuit.books import open_books
+from agentguard.circuit.circuit import Circuit
+from agentguard.circuit.circuits import Circuits
+from agentguard.circuit.gate import CLOSED, HALF_OPEN, OPEN, Gate
+from agentguard.circuit.refusal import refusal
+from agentguard.circuit.rules import Rules
+from agentguard.circuit.votes import exclusions, vote
+from agentguard.circuit.window import window_maker
+from agentguard.engine.arguments import count, one_of, plain, seconds
+from agentguard.engine.chain import Policy
+from agentguard.engine.reply import observe
+from agentguard.engine.spelling import Bare
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import timedelta
+    from typing import Self
+
+    from agentguard.circuit.circuit import Change
+    from agentguard.circuit.gate import Permit
+    from agentguard.circuit.votes import Vote
+    from agentguard.engine.call import Call, Outcome
+    from agentguard.engine.chain import Next
+    from agentguard.engine.reply import Reply
+
+__all__ = ["Breaker", "breaker"]
+
+FAIL_MAX: Final = 5
+RESET_TIMEOUT: Final = 60.0
+SLOW_CALL: Final = 60.0  # seconds; resilience4j's slowCallDurationThreshold
+MAX_RESET_TIMEOUT: Final = 600.0
+
+_HINT: Final = "breaker(fail_max=5, reset_timeout=60)"
+
+
+class Breaker(Policy):
+    """Refuse calls to a provider that keeps failing, until a trial call succeeds.
+
+    Protects callers from waiting for a provider that is down, and the provider from being hammered
+    while it recovers. The terms, states, storages and listeners are pybreaker's; its lock is never
+    held while your function runs, and it is not entered at all while calls succeed.
+
+    A failure counts by its kind: rate_limited, overloaded, server, timeout, connection, truncated,
+    quota_exhausted and unknown do. Requests that were at fault themselves (auth, invalid_request,
+    context_length, content_filter), refusals by agentguard (nested circuits included),
+    cancellation, control flow and abandoned streams are neutral: neither failure nor success. A
+    stream is judged at its end.
+
+    Args:
+        existing: a `pybreaker.CircuitBreaker` to use as it is. It brings `fail_max`,
+            `reset_timeout`, `success_threshold`, `exclude`, `listeners`, `state_storage`, `name`.
+        fail_max: failures in a row that open the circuit. 5; when a rate is given there is no such
+            limit unless you pass one.
+        reset_timeout: seconds it stays open before a trial call is let through. A Retry-After on
+            the failure that opens it takes its place.
+        success_threshold: successful trials that close it.
+        exclude: exception types, and predicates of the exception, that are neutral. (pybreaker
+            counts them as successes, so that a bad request could close a circuit.)
+        listeners: `pybreaker.CircuitBreakerListener` objects. In async calls they run in a worker
+            thread, never under a lock; what they raise is logged.
+        state_storage: a pybreaker storage, which means one circuit for everything this policy
+            guards; or a function of the circuit's name that returns one, for one each.
+        name: of the circuit, in events and messages.
+        key: a function of the call: one circuit for each of its values, which are shown as labels.
+            By default the provider, host and model where visible, else the function.
+        max_circuits: circuits kept at most.
+        failure_rate: part of the window's calls, above 0 to 1, that opens the circuit by failing.
+        slow_call_rate: the same for slow calls. 1.0 when only `slow_call` is given.
+        slow_call: seconds to the first token (of a unary call to its end) from which a call is
+            slow. 60 when only `slow_call_rate` is given.
+        window: for the rates: the latest calls (`100`), or a time (`"60s"`, a timedelta). Kept per
+            process, also with a shared storage.
+        minimum_calls: calls in the window before a rate is judged.
+        half_open_calls: trial calls admitted at the same time.
+        trial_lease: seconds after which a trial that has not ended makes room for another.
+        growth: factor by which the open time grows with each opening that follows a failed trial.
+        max_reset_timeout: seconds that a grown open time or a Retry-After is cut to. 600, or
+            `reset_timeout` if that is longer.
+        on_store_failure: what to do while the storage cannot be reached: "closed" lets all calls
+            pass uncounted, "open" refuses them.
+
+    Events:
+        `CircuitOpened`, `CircuitHalfOpened`, `CircuitClosed`, `CircuitRejected`, and `StoreFailed`
+        once per outage of the storage.
+
+    Raises:
+        errors.CircuitOpen: a call was refused; also a `pybreaker.CircuitBreakerError`.
+            `.retry_after` says in how many seconds a trial call is let through.
+
+    Example:
+        >>> from agentguard import breaker
+        >>> @breaker(fail_max=3, reset_timeout=30)
+        ... def ask(question: str) -> str:
+        ...     return "42"
+        >>> ask("?")
+        '42'
+    """
+
+    spellings: ClassVar[Mapping[str, str]] = {
+        "": _HINT,
+        "failure_threshold": "fail_max=",
+        "max_failures": "fail_max=",
+        "threshold": "fail_max=",
+        "default_threshold": "fail_max=",
+        "recovery_timeout": "reset_timeout=, in seconds",
+        "timeout": "reset_timeout=, in seconds",
+        "timeout_duration": "reset_timeout=, in seconds",
+        "default_ttl": "reset_timeout=, in seconds",
+        "ttl": "reset_timeout=, in seconds",
+        "break_duration": "reset_timeout=, in seconds",
+        "wait_duration_in_open_state": "reset_timeout=, in seconds",
+        "expected_exception": "exclude= for what must not count; provider failures count by kind",
+        "exclude_exceptions": "exclude=",
+        "ignore_exceptions": "exclude=",
+        "record_exceptions": "exclude= for what must not count; provider failures count by kind",
+        "fallback_function": "guard(fallback(...), breaker(...))",
+        "throw_new_error_on_trip": "nothing: the provider's own error always comes out",
+        "repository": "state_storage=",
+        "storage": "state_storage=",
+        "redis": "state_storage=pybreaker.CircuitRedisStorage(...)",
+        "failure_rate_threshold": "failure_rate=, a part between 0 and 1",
+        "slow_call_rate_threshold": "slow_call_rate=, a part between 0 and 1",
+        "slow_call_duration_threshold": "slow_call=, in seconds",
+        "sliding_window_size": 'window=100 for calls or window="60s" for time',
+        "sliding_window_type": 'window=100 for calls or window="60s" for time',
+        "sampling_duration": 'window="60s"',
+        "minimum_number_of_calls": "minimum_calls=",
+        "minimum_throughput": "minimum_calls=",
+        "permitted_number_of_calls_in_half_open_state": "half_open_calls=",
+        "half_open_max_calls": "half_open_calls=",
+        "max_wait_duration_in_half_open_state": "trial_lease=, in seconds",
+    }
+
+    def __init__(
+        self,
+        existing: Any = None,
+        /,
+        *,
+        fail_max: int | None = None,
+        reset_timeout: float = RESET_TIMEOUT,
+        success_threshold: int = 1,
+        exclude: Sequence[Any] = (),
+        listeners: Sequence[Any] = (),
+        state_storage: Any = None,
+        name: str | None = None,
+        key: Callable[[Call], object] | None = None,
+        max_circuits: int = 1000,
+        failure_rate: float | None = None,
+        slow_call_rate: float | None = None,
+        slow_call: float | None = None,
+        window: int | str | timedelta = 100,
+        minimum_calls: int = 10,
+        half_open_calls: int = 1,
+        trial_lease: float = 60.0,
+        growth: float = 1.0,
+        max_reset_timeout: float | None = None,
+        on_store_failure: Literal["closed", "open"] = "closed",
+    ) -> None:
+        import pybreaker
+
+        if existing is not None and not isinstance(existing, pybreaker.CircuitBreaker):
+            raise TypeError(_wrong_first(existing))
+        if fail_max is not None:
+            count("breaker", "fail_max", fail_max)
+        count("breaker", "success_threshold", success_threshold)
+        count("breaker", "max_circuits", max_circuits)
+        count("breaker", "minimum_calls", minimum_calls)
+        count("breaker", "half_open_calls", half_open_calls)
+        seconds("breaker", "reset_timeout", reset_timeout)
+        seconds("breaker", "trial_lease", trial_lease)
+        for word, given in (("slow_call", slow_call), ("max_reset_timeout", max_reset_timeout)):
+            if given is not None:
+                seconds("breaker", word, given)
+        _part("failure_rate", failure_rate)
+        _part("slow_call_rate", slow_call_rate)
+        if not growth >= 1:
+            raise ValueError(f"breaker(growth=) is a factor of 1 or more, not {growth!r}")
+        plain("breaker", "key", key, "a function of the call")
+        one_of("breaker", "on_store_failure", on_store_failure, "closed", "open")
+        if slow_call is not None and slow_call_rate is None:
+            slow_call_rate = 1.0
+        rated = failure_rate is not None or slow_call_rate is not None
+        self.rules = Rules(
+            failure_rate,
+            slow_call_rate,
+            SLOW_CALL if slow_call is None else slow_call,
+            minimum_calls,
+            growth,
+            MAX_RESET_TIMEOUT if max_reset_timeout is None else max_reset_timeout,
+        )
+        self.half_open_calls = half_open_calls
+        self.trial_lease = trial_lease
+        self.on_store_failure = on_store_failure
+        self.window = window
+        self._window = window_maker(window)
+        self._mode: Literal["forced_open", "disabled", "observing"] | None = None
+        self._clocked = slow_call_rate is not None
+        self._existing = existing
+        self._storage = state_storage
+        self._settings: dict[str, Any] = {
+            "fail_max": fail_max or (sys.maxsize if rated else FAIL_MAX),
+            "reset_timeout": reset_timeout,
+            "success_threshold": success_threshold,
+            "exclude": exclusions(exclude),
+            "listeners": tuple(listeners),
+        }
+        stored = state_storage is not None and not _makes_storages(state_storage)
+        if existing is not None:
+            self._adopt(existing, name)
+        if key is not None and (stored or existing is not None):
+            raise TypeError(
+                "breaker(key=) needs a storage for each circuit: pass a function of the circuit's "
+                "name, as in state_storage=lambda name: CircuitRedisStorage(..., namespace=name)"
+            )
+        self._name = name
+        single = stored or existing is not None
+        label = name or (None if existing is None else existing.name) or self.name
+        self._circuits = Circuits(self._make, key, max_circuits, label if single else None)
+
+    def _adopt(self, existing: Any, name: str | None) -> None:
+        """An existing breaker brings its own settings: others beside it would be silently lost."""
+        given = {"name": (name, None), "state_storage": (self._storage, None)}
+        defaults = {"reset_timeout": RESET_TIMEOUT, "success_threshold": 1}
+        defaults |= {"exclude": (), "listeners": ()}  # type: ignore[dict-item]
+        for word, default in defaults.items():
+            given[word] = (self._settings[word], default)
+        for word, (value, default) in given.items():
+            if value != default:
+                raise TypeError(
+                    f"breaker(existing, {word}=...): the pybreaker.CircuitBreaker that was passed "
+                    f"brings its own {word}; set it there"
+                )
+        self._settings |= {
+            "fail_max": existing.fail_max,
+            "reset_timeout": existing.reset_timeout,
+            "success_threshold": existing.success_threshold,
+            "exclude": existing.excluded_exceptions,
+            "listeners": existing.listeners,
+        }
+
+    @classmethod
+    def takes(cls, value: object) -> bool:
+        """A pybreaker breaker is callable, and yet a setting."""
+        pybreaker = sys.modules.get("pybreaker")
+        return pybreaker is not None and isinstance(value, pybreaker.CircuitBreaker)
+
+    def _make(self, label: str) -> Circuit:
+        import pybreaker
+
+        breaker, storage = self._existing, self._storage
+        if breaker is None:
+            settings = self._settings
+            breaker = pybreaker.CircuitBreaker(
+                fail_max=settings["fail_max"],
+                reset_timeout=settings["reset_timeout"],
+                success_threshold=settings["success_threshold"],
+                listeners=settings["listeners"],
+                name=label,
+            )
+            if storage is not None:
+                # Not through the constructor, which would read it at once, on an event loop too.
+                made = storage(self._named(label)) if _makes_storages(storage) else storage
+                breaker._state_storage = made  # noqa: SLF001
+        circuit = Circuit(
+            self._named(label),
+            open_books(breaker),
+            self.rules,
+            Gate(self.half_open_calls, self.trial_lease),
+            self._window() if self.rules.rated else None,
+            foreign=self._existing is not None or storage is not None,
+        )
+        if self._existing is not None:
+            breaker.add_listener(circuit.watch)
+        return circuit
+
+    def _named(self, label: str) -> str:
+        return label if self._name in {None, label} else f"{self._name} {label}"
+
+    async def around(self, call: Call, next: Next) -> Reply:
+        """Admit the call or refuse it, and count how it ends."""
+        circuit = self._circuits.by_target.get(call.target) or self._circuits.find(call)
+        permit = circuit.gate.free
+        if permit is None or circuit.special or self._mode is not None or call.deadline is not None:
+            permit = await self._admit(call, circuit)
+            if permit is None:
+                return await next(call)
+        began = call.runtime.monotonic() if self._clocked else 0.0
+        hook = functools.partial(self._heard, call, circuit, permit, began)
+        return await observe(next(call), hook)
+
+    async def _admit(self, call: Call, circuit: Circuit) -> Permit | None:
+        """A permit, or None to pass uncounted; a refusal is raised."""
+        runtime = call.runtime
+        now = runtime.monotonic()
+        if self._mode == "disabled" or (call.deadline is not None and call.deadline.at <= now):
+            return None  # with no time left the provider will not even be asked
+        if self._mode == "forced_open":
+            self._refuse(call, circuit, None, "is held open by force_open(), until resume()")
+        if circuit.foreign:
+            await self._read(call, circuit, now)
+            if circuit.down is not None:
+                return self._without_store(call, circuit)
+        permit, change = circuit.admit(now)
+        if permit is None:
+            return self._rejected(call, circuit)
+        try:
+            self._emit(call, circuit, change)
+            if change is not None and circuit.heard:
+                await runtime.blocking(circuit.tell, None, change)
+            if circuit.asks:
+                await runtime.blocking(circuit.tell_before, call.target.fn, call.args, call.kwargs)
+            if permit.trial and circuit.books.remote:
+                return await self._take(call, circuit, permit)
+        except BaseException:
+            if permit.trial:
+                circuit.forsake(permit)
+            raise
+        return permit
+
+    async def _take(self, call: Call, circuit: Circuit, permit: Permit) -> Permit | None:
+        """Ask the other processes for a trial."""
+        runtime = call.runtime
+        work = functools.partial(circuit.take, permit, runtime.monotonic(), runtime.time())
+        try:
+            may, change = await runtime.blocking(circuit.books.bounded, work)
+        except Exception as error:
+            circuit.forsake(permit)
+            self._lost(call, circuit, error)
+            return self._without_store(call, circuit)
+        self._emit(call, circuit, change)
+        if may:
+            return permit
+        free = circuit.gate.free
+        return self._rejected(call, circuit) if free is None else free
+
+    def _rejected(self, call: Call, circuit: Circuit) -> None:
+        after = circuit.gate.retry_after(call.runtime.monotonic())
+        if circuit.gate.state == HALF_OPEN:
+            self._refuse(call, circuit, after, "is half-open and its trial calls are under way")
+        else:
+            why = f"is open ({circuit.reason})" if circuit.reason else "is open"
+            self._refuse(
+                call, circuit, after, f"{why} and lets a trial call through in {after:.3g} s"
+            )
+
+    def _without_store(self, call: Call, circuit: Circuit) -> None:
+        if self.on_store_failure == "open":
+            self._refuse(
+                call, circuit, 1.0, "cannot reach its storage and on_store_failure is 'open'"
+            )
+
+    def _refuse(self, call: Call, circuit: Circuit, after: float | None, why: str) -> None:
+        call.emit(events.CircuitRejected, circuit.label, after)
+        if self._mode != "observing":
+            _raise(circuit.label, after, why)
+
+    def _heard(
+        self, call: Call, circuit: Circuit, permit: Permit, began: float, outcome: Outcome
+    ) -> Awaitable[None] | None:
+        """The call inside has ended."""
+        if circuit.quiet and outcome.kind == "completed" and not permit.trial:
+            return None
+        runtime = call.runtime
+        now, wall = runtime.monotonic(), runtime.time()
+        excluded = (
+            self._settings["exclude"]
+            if self._existing is None
+            else self._existing.excluded_exceptions
+        )
+        seen = vote(outcome, excluded, wall, slow=self._slow(outcome, began, now))
+        if circuit.books.remote:
+            return self._settle_remotely(call, circuit, permit, seen, now, wall)
+        change = circuit.settle(permit, seen, now, wall)
+        self._emit(call, circuit, change)
+        if seen is None or not circuit.heard:
+            return None
+        return runtime.blocking(circuit.tell, seen, change)
+
+    def _slow(self, outcome: Outcome, began: float, now: float) -> bool:
+        if not self._clocked:
+            return False
+        first = outcome.first_token
+        return (now - began if first is None else first) >= self.rules.slow_call
+
+    async def _settle_remotely(
+        self,
+        call: Call,
+        circuit: Circuit,
+        permit: Permit,
+        seen: Vote | None,
+        now: float,
+        wall: float,
+    ) -> None:
+        change = None
+        work = functools.partial(circuit.settle_remotely, permit, seen, now, wall)
+        if seen is not None or permit.lease is not None:
+            try:
+                change = await call.runtime.blocking(circuit.books.bounded, work)
+            except Exception as error:
+                self._lost(call, circuit, error)
+        self._emit(call, circuit, change)
+        if seen is not None and circuit.heard:
+            await call.runtime.blocking(circuit.tell, seen, change)
+
+    async def _read(self, call: Call, circuit: Circuit, now: float) -> None:
+        """Follow the storage where it may have been written to by others."""
+        version = circuit.due(now)
+        if version is None:
+            return
+        runtime, books = call.runtime, circuit.books
+        try:
+            if books.remote:
+                found = await runtime.blocking(books.bounded, books.read)
+            else:
+                found = books.read()
+        except Exception as error:
+            self._lost(call, circuit, error)
+            return
+        except BaseException:
+            circuit.released()
+            raise
+        circuit.reached(now, None)
+        change = circuit.sync(found, version, now, runtime.time())
+        self._emit(call, circuit, change)
+        if change is not None and circuit.heard:
+            await runtime.blocking(circuit.tell, None, change)
+
+    def _lost(self, call: Call, circuit: Circuit, error: Exception) -> None:
+        if circuit.reached(call.runtime.monotonic(), error):
+            then = (
+                "calls pass uncounted" if self.on_store_failure == "closed" else "calls are refused"
+            )
+            call.emit(events.StoreFailed, circuit.books.place, type(error).__name__, then)
+
+    def _emit(self, call: Call, circuit: Circuit, change: Change | None) -> None:
+        if change is None:
+            return
+        if change.state == OPEN:
+            call.emit(events.CircuitOpened, circuit.label, change.reason, change.seconds)
+        elif change.state == CLOSED:
+            call.emit(events.CircuitClosed, circuit.label)
+        else:
+            call.emit(events.CircuitHalfOpened, circuit.label)
+
+    def open(self, length: float | None = None) -> None:
+        """Open all circuits now, for `length` seconds or `reset_timeout`; then trials pass."""
+        self._move(OPEN, "it was opened by hand", length)
+
+    def close(self) -> None:
+        """Close all circuits now, and forget the failures they have counted."""
+        self._move(CLOSED, "", None)
+
+    def _move(self, state: Literal["open", "closed"], reason: str, length: float | None) -> None:
+        for circuit in self._circuits.all():
+            work = functools.partial(circuit.force, state, reason, length)
+            books = circuit.books
+            change = books.bounded(work) if books.remote else work()
+            circuit.tell(None, change)
+
+    def force_open(self) -> Self:
+        """Refuse every call, whatever the circuits say, until `resume()`."""
+        self._mode = "forced_open"
+        return self
+
+    def disable(self) -> Self:
+        """Let every call pass and count nothing, until `resume()`."""
+        self._mode = "disabled"
+        return self
+
+    def observe_only(self) -> Self:
+        """Count and say in events what would be done, but refuse nothing, until `resume()`."""
+        self._mode = "observing"
+        return self
+
+    def resume(self) -> Self:
+        """End `force_open`, `disable` or `observe_only`: the circuits decide again."""
+        self._mode = None
+        return self
+
+    def states(self) -> dict[str, str]:
+        """The state of each circuit, by name: "closed", "open" or "half-open"."""
+        return {circuit.label: circuit.gate.state for circuit in self._circuits.all()}
+
+    def explain(self) -> Sequence[tuple[str, object]]:
+        """The settings, and where the state lives."""
+        settings, rules = self._settings, self.rules
+        shown: list[tuple[str, object]] = [
+            ("fail_max", None if settings["fail_max"] == sys.maxsize else settings["fail_max"]),
+            ("reset_timeout", settings["reset_timeout"]),
+            ("success_threshold", settings["success_threshold"]),
+            ("half_open_calls", self.half_open_calls),
+        ]
+        if rules.rated:
+            shown += [
+                ("failure_rate", rules.failure_rate),
+                ("slow_call_rate", rules.slow_call_rate),
+                ("slow_call", rules.slow_call),
+                ("window", self.window),
+                ("minimum_calls", rules.minimum_calls),
+            ]
+        if rules.growth > 1:
+            shown.append(("growth", rules.growth))
+        shown += [
+            ("max_reset_timeout", max(rules.max_reset_timeout, settings["reset_timeout"])),
+            ("mode", self._mode or "automatic"),
+            ("state", self._place()),
+        ]
+        return shown
+
+    def _place(self) -> str:
+        if self._existing is None and _makes_storages(self._storage):
+            return "a storage for each circuit; rates in this process"
+        known = self._circuits.all()
+        if known and known[0].books.remote:
+            return f"{known[0].books.place}; rates in this process"
+        return "this process's memory"
+
+
+breaker = Bare(Breaker)
+
+
+def _raise(circuit: str, after: float | None, why: str) -> NoReturn:
+    raise refusal(
+        f"the circuit {circuit!r} {why}. The provider was not called: try again later, or put a "
+        "fallback(...) outside of the breaker",
+        circuit,
+        after,
+    )
+
+
+def _makes_storages(storage: object) -> bool:
+    return callable(storage)
+
+
+def _wrong_first(value: object) -> str:
+    if isinstance(value, int):
+        return f"breaker() takes keywords: write breaker(fail_max={value!r})"
+    return f"breaker() takes keywords or a pybreaker.CircuitBreaker: write {_HINT}"
+
+
+def _part(word: str, value: float | None) -> None:
+    if value is not None and not 0 < value <= 1:
+        raise ValueError(
+            f"breaker({word}=) is a part of the calls, above 0 to 1, as in 0.5, not {value!r}"
+        )
