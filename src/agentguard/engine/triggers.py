@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 from agentguard.engine.arguments import plain
 from agentguard.errors import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    Trigger = type[BaseException] | Kind | Literal["transient"] | Callable[[Any], bool]
+    from collections.abc import Iterable
 
 __all__ = ["TRANSIENT", "Trigger", "Triggers"]
+
+Trigger = type[BaseException] | Kind | Literal["transient"] | Callable[[Any], bool]
+"""What `on=` takes, one or several of."""
 
 TRANSIENT: Final[frozenset[Kind]] = frozenset(
     {"rate_limited", "overloaded", "server", "timeout", "connection", "truncated"}
