@@ -14,7 +14,7 @@ from agentguard.errors import GuardError
 from agentguard.providers.failures import classify
 from agentguard.retrying.backoff import delay
 from agentguard.retrying.budget import RetryBudget, budget_for
-from agentguard.retrying.strategies import state_of
+from agentguard.retrying.strategies import asks_again, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,7 +55,7 @@ class Retry(Policy):
         wait: a tenacity wait strategy, or any function of its `RetryCallState`, instead of
             exponential back-off with full jitter from 0.5 s to 20 s.
         stop: a tenacity stop strategy, in addition to `attempts` and `within`.
-        retry: a tenacity retry strategy, instead of `on`.
+        retry: a tenacity retry strategy, instead of `on`. `tenacity.TryAgain` is always retried.
         budget: the `RetryBudget` that retries take from. Default: one per provider, base URL and
             model (or per function) for the whole process; None for no budget.
         nested: "multiply" also retries what a guarded call inside has given up on.
@@ -264,7 +264,9 @@ class _Series:
             return 0.0, 'a retry inside gave up on it already (nested="multiply" retries it again)'
         if isinstance(error, GuardError) and kind in _REFUSALS:
             return self._reopening(failure)
-        if policy.retry is not None:
+        if asks_again(error):
+            wanted = True
+        elif policy.retry is not None:
             wanted = bool(policy.retry(self._state(error)))
         else:
             wanted = policy.on.match(error, kind)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Strategy = Callable[[RetryCallState], Any]
 
-__all__ = ["Strategy", "state_of"]
+__all__ = ["Strategy", "asks_again", "state_of"]
 
 
 def state_of(
@@ -52,3 +52,11 @@ def state_of(
     state.attempt_number = number
     state.idle_for = idle
     return state
+
+
+def asks_again(error: BaseException) -> bool:
+    """Whether the callable raised `tenacity.TryAgain`, which no strategy is asked about."""
+    return any(
+        base.__name__ == "TryAgain" and base.__module__.partition(".")[0] == "tenacity"
+        for base in type(error).__mro__
+    )
