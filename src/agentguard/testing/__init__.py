@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from agentguard.testing.cancel import cancel_everywhere
 from agentguard.testing.clock import FakeRuntime, StandStill
 from agentguard.testing.model import SHAPES, ScriptedCall, ScriptedModel, ScriptEnded
 from agentguard.testing.provider import FakeProvider, Fault, Received, fault
 from agentguard.testing.stream import Cut, Stall
+from agentguard.testing.switches import disabled, no_wait, replace
 
 __all__ = [
     "SHAPES",
@@ -19,5 +21,9 @@ __all__ = [
     "ScriptedModel",
     "Stall",
     "StandStill",
+    "cancel_everywhere",
+    "disabled",
     "fault",
+    "no_wait",
+    "replace",
 ]
