@@ -8,6 +8,7 @@ The events of `.stream()` repeat each delta as an event of its own (`text`, `thi
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from agentguard.providers.items import Path, fields, leaves, named, sequence
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 _WORDS = {"text": "text", "thinking": "thinking", "partial_json": "json", "content": "content"}
 """Where a delta or a block keeps its text, and the last word of that channel."""
 
+_DELTAS = {
+    "text": ("text_delta", "text"),
+    "thinking": ("thinking_delta", "thinking"),
+    "json": ("input_json_delta", "partial_json"),
+}
 _TOOL_TEXTS = frozenset({"text", "title", "stdout", "stderr", "cited_text", "data", "content"})
 _EVENTS = {"text": "text", "thinking": "thinking", "input_json": "partial_json"}
 _KINDS = frozenset(
@@ -172,6 +178,27 @@ class Messages(Shape):
         if kind in {"message_stop", "message", "error"}:
             return (ALL,)
         return (ALL,) if kind == "completion" and known.get("stop_reason") else ()
+
+    def carrier(self, item: Any, channel: Hashable, text: str) -> Any | None:
+        """A delta; also where the text came with the start of a block, which cannot come twice."""
+        if fields(item).get("type") != "content_block_start":
+            return super().carrier(item, channel, text)
+        key: Any = channel
+        if all(key != found for found, _, _ in self.texts(item)) or key[-1] not in _DELTAS:
+            return None
+        kind, name = _DELTAS[key[-1]]
+        delta = {"type": kind, name: text}
+        event: dict[str, Any] = {
+            "type": "content_block_delta",
+            "index": key[0],
+            "delta": delta,
+        }
+        if isinstance(item, dict):
+            return event
+        beta = ".beta" in type(item).__module__
+        types = sys.modules["anthropic.types.beta" if beta else "anthropic.types"]
+        known = types.BetaRawContentBlockDeltaEvent if beta else types.RawContentBlockDeltaEvent
+        return known.model_validate(event)
 
 
 def _message(message: Any, path: Path, of_block: Any) -> Found:

@@ -191,9 +191,23 @@ class Shape:
             The new item, or None when `item` cannot be the model for one.
         """
         for found, path, _ in self.texts(item):
-            if found == channel:
-                return carved(item, path, text, self.kept, self.kept_inside)
+            if found == channel and isinstance(at(item, path), str):
+                return self._emptied(
+                    carved(item, path, text, self.kept, self.kept_inside), channel, text
+                )
         return None
+
+    def _emptied(self, carried: Any, channel: Hashable, text: str) -> Any:
+        """A kept snapshot has the texts as they were before any guard: they must not go out.
+
+        `join` with the `(WHOLE, ...)` keys puts in what did go out.
+        """
+        changes: list[tuple[Path, Any]] = []
+        for found, path, old in self.texts(carried):
+            if found != channel and old:
+                new = text if found == (WHOLE, channel) else ""
+                changes.append((path, _like(at(carried, path), new)))
+        return rebuilt(carried, changes)
 
 
 def _like(old: object, text: str) -> object:
