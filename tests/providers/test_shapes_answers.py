@@ -6,13 +6,15 @@ import copy
 from collections.abc import Hashable
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentguard.providers.shapes import ALL, Reading, Usage, shape_of
 from tests.providers.answers import FORMS, Form
 from tests.providers.wire import dumped
 
+# A loaded machine must not fail a test: no example has a deadline.
+any_texts = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 every_form = pytest.mark.parametrize("form", FORMS, ids=repr)
 
 
@@ -22,6 +24,7 @@ def texts_of(form: Form) -> st.SearchStrategy[dict[Hashable, str]]:
 
 
 @every_form
+@any_texts
 @given(st.data())
 def test_every_text_of_an_answer_is_split(form: Form, data: st.DataObject) -> None:
     """Split finds the whole text of every channel, and nothing else."""
@@ -33,6 +36,7 @@ def test_every_text_of_an_answer_is_split(form: Form, data: st.DataObject) -> No
 
 
 @every_form
+@any_texts
 @given(st.data())
 def test_joining_an_answer_changes_its_texts_alone(form: Form, data: st.DataObject) -> None:
     """Joined upper case equals an answer built of upper case; the original stays as it was."""
@@ -49,6 +53,7 @@ def test_joining_an_answer_changes_its_texts_alone(form: Form, data: st.DataObje
 
 
 @every_form
+@any_texts
 @given(st.data())
 def test_reading_an_answer(form: Form, data: st.DataObject) -> None:
     """A whole answer is read at once: text, usage, model, finish reason."""

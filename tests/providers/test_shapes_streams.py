@@ -6,12 +6,14 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentguard.providers.shapes import ALL, WHOLE, Reading, shape_of
 from tests.providers.wire import DIALECTS, Channel, Dialect, dumped
 
+# A loaded machine must not fail a test: no example has a deadline.
+any_texts = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS, ids=repr)
 
 Piece = tuple[Channel, str]
@@ -39,6 +41,7 @@ def is_whole(channel: Any) -> bool:
 
 
 @every_dialect
+@any_texts
 @given(st.data())
 def test_pieces_add_up_to_the_text_of_each_channel(dialect: Dialect, data: st.DataObject) -> None:
     """Split over a whole stream gives every text back, and repeats give the whole text."""
@@ -59,6 +62,7 @@ def test_pieces_add_up_to_the_text_of_each_channel(dialect: Dialect, data: st.Da
 
 
 @every_dialect
+@any_texts
 @given(st.data())
 def test_the_reading_has_the_visible_text_and_the_end(
     dialect: Dialect, data: st.DataObject
@@ -88,6 +92,7 @@ def test_the_reading_has_the_visible_text_and_the_end(
 
 
 @every_dialect
+@any_texts
 @given(st.data())
 def test_joining_the_same_texts_changes_nothing(dialect: Dialect, data: st.DataObject) -> None:
     """Join with what split gave is the same item, dumped alike."""
@@ -103,6 +108,7 @@ def test_joining_the_same_texts_changes_nothing(dialect: Dialect, data: st.DataO
 
 
 @every_dialect
+@any_texts
 @given(st.data())
 def test_joining_other_texts_changes_the_texts_alone(dialect: Dialect, data: st.DataObject) -> None:
     """Upper case through join equals an item built of upper case; the original stays as it was."""
@@ -122,6 +128,7 @@ def test_joining_other_texts_changes_the_texts_alone(dialect: Dialect, data: st.
 
 
 @every_dialect
+@any_texts
 @given(st.data())
 def test_a_carrier_carries_its_text_and_nothing_else(dialect: Dialect, data: st.DataObject) -> None:
     """A carrier of any channel is an item of the same class with exactly the text given."""
