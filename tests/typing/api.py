@@ -1,0 +1,83 @@
+"""What type checkers make of the public API: checked by `make check`, never run.
+
+Each line that must be an error carries an ignore, and unused ignores are errors: if the API
+became looser, the check would fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import assert_type
+
+import agentguard as ag
+
+
+def sync(question: str, *, n: int = 1) -> str:
+    return question * n
+
+
+async def coroutine(question: str) -> str:
+    return question
+
+
+def generator(question: str) -> Iterator[str]:
+    yield question
+
+
+async def asyncgen(question: str) -> AsyncIterator[str]:
+    yield question
+
+
+guards = ag.guard(ag.fallback(sync), ag.retry(attempts=3), ag.timeout(30))
+
+# A guarded function keeps its signature, whatever its shape.
+assert_type(guards(sync)("?", n=2), str)
+assert_type(guards(generator)("?"), Iterator[str])
+assert_type(guards(asyncgen)("?"), AsyncIterator[str])
+assert_type(ag.carry(sync)("?", n=2), str)
+
+
+# A policy is a decorator, with and without settings.
+@ag.retry
+def bare(question: str) -> int:
+    return len(question)
+
+
+@ag.retry(attempts=2, on=("transient", ValueError))
+def given(question: str) -> int:
+    return len(question)
+
+
+@ag.timeout(30)
+async def bounded(question: str) -> int:
+    return len(question)
+
+
+assert_type(bare("?"), int)
+assert_type(given("?"), int)
+
+
+async def awaited() -> None:
+    assert_type(await guards(coroutine)("?"), str)
+    assert_type(await bounded("?"), int)
+
+
+# What would fail when the module is imported fails in the checker before.
+bare(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+ag.retry(3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+ag.retry(max_tries=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+ag.timeout("30")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+ag.guard(sync)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+class Mine(ag.Policy):
+    async def around(self, call: ag.Call, next: ag.Next) -> ag.Reply:
+        return await ag.observe(next(call), self.hear)
+
+    def hear(self, outcome: ag.Outcome) -> None:
+        assert_type(outcome.first_token, float | None)
+
+
+with ag.report() as seen, ag.context(user="u"), ag.deadline(5):
+    assert_type(seen.calls[0].attempts[0].wait, float)
+    assert_type(seen.calls[0].served_by, str | None)
