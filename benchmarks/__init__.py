@@ -1,0 +1,1 @@
+"""What agentguard costs, measured beside its peers: `python -m benchmarks [names]`."""

@@ -1,0 +1,57 @@
+"""Ask each question in a process of its own and put the answers on the page of results.
+
+In a process of its own, because an imported framework makes every garbage collection dearer, and
+LiteLLM cannot even be installed beside the others.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from benchmarks.results import ROOT, record
+
+HERE = sys.executable
+LITELLM = str(ROOT / ".venvs" / "litellm" / "bin" / "python")
+
+QUESTIONS: dict[str, tuple[str, str]] = {
+    "calls": (HERE, "What a call costs when nothing fails"),
+    "langchain": (HERE, "What a call costs beside LangChain"),
+    "router": (LITELLM, "What a call costs beside LiteLLM"),
+    "failing": (HERE, "What a failure costs"),
+    "streams": (HERE, "What a chunk of a stream costs"),
+    "concurrency": (HERE, "How many calls run at once"),
+    "imports": (HERE, "What importing costs"),
+}
+"""By name: which interpreter answers it, and its title on the page."""
+
+
+def ask(name: str) -> str:
+    """Run one question and return its answer, in Markdown."""
+    interpreter, _ = QUESTIONS[name]
+    run = subprocess.run(
+        [interpreter, "-m", f"benchmarks.{name}"],
+        cwd=ROOT,
+        env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return run.stdout
+
+
+def main(names: list[str]) -> None:
+    """Answer the questions that are named, or all."""
+    unknown = [name for name in names if name not in QUESTIONS]
+    if unknown:
+        sys.exit(f"no question {', '.join(unknown)}; there are {', '.join(QUESTIONS)}")
+    for name in names or QUESTIONS:
+        answer = ask(name)
+        title = QUESTIONS[name][1]
+        print(f"## {title}\n\n{answer}", flush=True)
+        record(title, answer)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

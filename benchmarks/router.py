@@ -1,0 +1,125 @@
+"""What a guarded call and a guarded chunk cost beside LiteLLM; runs in LiteLLM's environment."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+import litellm
+
+from agentguard import fallback, guard, retry
+from benchmarks.common import Row, aask, acalls, against, ask, breaker, calls, section, us
+
+ABOUT = (
+    "LiteLLM answers with its own `mock_response`: there is no network in these figures. Its "
+    "`Router` does what `guard(fallback, retry, breaker)` does: retries, fallbacks, cooldowns. "
+    "A chunk's cost is that of reading a mock stream of LiteLLM's to its end."
+)
+MESSAGES = [{"role": "user", "content": "question"}]
+ANSWER = "word " * 200
+MODEL = {"model": "openai/gpt-4o-mini", "api_key": "test-key"}
+CHAIN = "guard(fallback, retry, breaker)"
+
+litellm.suppress_debug_info = True
+
+router = litellm.Router(
+    model_list=[
+        {"model_name": name, "litellm_params": {**MODEL, "mock_response": "answer"}}
+        for name in ("primary", "backup")
+    ],
+    num_retries=2,
+    fallbacks=[{"primary": ["backup"]}],
+)
+
+
+def routed(_: str) -> Any:
+    """Ask through the Router."""
+    return router.completion("primary", MESSAGES)
+
+
+async def arouted(_: str) -> Any:
+    """Ask through the Router, asynchronously."""
+    return await router.acompletion("primary", MESSAGES)
+
+
+def completed(_: str) -> Any:
+    """Ask LiteLLM without the Router."""
+    return litellm.completion(messages=MESSAGES, mock_response="answer", **MODEL)
+
+
+async def acompleted(_: str) -> Any:
+    """Ask LiteLLM without the Router, asynchronously."""
+    return await litellm.acompletion(messages=MESSAGES, mock_response="answer", **MODEL)
+
+
+def other(question: str) -> str:
+    """Answer in place of the primary."""
+    return question
+
+
+async def aother(question: str) -> str:
+    """Do the same asynchronously."""
+    return question
+
+
+def streamed(_: str) -> Any:
+    """Start a mock stream."""
+    return litellm.completion(messages=MESSAGES, mock_response=ANSWER, stream=True, **MODEL)
+
+
+def chunk_seconds(start: Any) -> float:
+    """Measure the least seconds that a chunk takes, the opening left out."""
+    best = float("inf")
+    for _ in range(7):
+        stream = start("question")
+        next(iter(stream))
+        started = perf_counter()
+        number = sum(1 for _ in stream)
+        best = min(best, (perf_counter() - started) / number)
+    return best
+
+
+def main() -> None:
+    """Measure and print."""
+    policies = (retry(), breaker())
+    sync = calls(
+        {
+            "ours": guard(fallback(other), *policies)(ask),
+            "router": routed,
+            "bare": completed,
+            "guarded": guard(fallback(other), *policies)(completed),
+        },
+        repeats=11,
+    )
+    asynchronous = acalls(
+        {
+            "ours": guard(fallback(aother), *policies)(aask),
+            "router": arouted,
+            "bare": acompleted,
+            "guarded": guard(fallback(aother), *policies)(acompleted),
+        },
+        repeats=11,
+    )
+    rows: list[Row] = []
+    for kind, found in (("sync", sync), ("async", asynchronous)):
+        name = "completion" if kind == "sync" else "acompletion"
+        rows += [
+            against(
+                f"{kind}: {CHAIN}, Router.{name}", found["ours"], found["router"], most=1 / 250
+            ),
+            against(
+                f"{kind}: {CHAIN}(litellm.{name}), Router.{name}", found["guarded"], found["router"]
+            ),
+            against(
+                f"{kind}: {CHAIN}(litellm.{name}), the same bare", found["guarded"], found["bare"]
+            ),
+        ]
+    bare, guarded = chunk_seconds(streamed), chunk_seconds(guard(retry(), breaker())(streamed))
+    rows.append(
+        against("a chunk of a mock stream: guard(retry, breaker), bare", guarded, bare, show=us)
+    )
+    print(section(ABOUT, rows, "litellm", "openai", peer="peer"))
+
+
+if __name__ == "__main__":
+    main()
