@@ -73,6 +73,7 @@ class Verdict(enum.StrEnum):
         (["a"], "opaque"),
         (mock.Mock(), "opaque"),
         (mock.MagicMock(), "opaque"),
+        (mock.Mock(spec=str), "opaque"),
         ({}, "opaque"),
         ({"answer": "x"}, "opaque"),
         ({"type": "unheard_of"}, "opaque"),

@@ -7,6 +7,7 @@ out of another.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from agentguard.providers.items import (
@@ -20,7 +21,7 @@ from agentguard.providers.items import (
     sequence,
 )
 from agentguard.providers.openai import tool_calls
-from agentguard.providers.shapes import ALL, OPAQUE, Reading, Shape
+from agentguard.providers.shapes import ALL, OPAQUE, WHOLE, Reading, Shape
 from agentguard.providers.usage import usage_of
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class Messages(Shape):
         meta = known.get("response_metadata")
         if meta:
             self._read_end(meta, into)
-        if known.get("chunk_position") == "last" or known.get("type") == "ai":
+        if known.get("type") == "ai":
+            # Not chunk_position="last": langchain-core adds that to a stream that was cut, too.
             into.finished = True
 
     def _read_end(self, meta: Mapping[str, Any], into: Reading) -> None:
@@ -125,6 +127,10 @@ class Messages(Shape):
         call = fields(more.get("function_call")).get("arguments")
         if isinstance(call, str):
             yield ("more", "function", "json"), (*here, "function_call", "arguments"), call
+        parsed = more.get("parsed")
+        if parsed is not None and not content:  # the chunk after the last sums the answer up
+            dumped = json.dumps(parsed, default=_jsonable, ensure_ascii=False)
+            yield (WHOLE, ("content",)), (*here, "parsed"), dumped
         for inner, text in named(
             {n: v for n, v in more.items() if n not in {"tool_calls", "function_call", "parsed"}},
             _BLOCK_TEXTS,
@@ -165,7 +171,7 @@ def _settled(item: Any, copy: Any) -> Any:
     if fields(new.get("response_metadata")).get("logprobs"):
         changes.append(((*path, "response_metadata", "logprobs"), None))
     parsed = fields(new.get("additional_kwargs")).get("parsed")
-    if parsed is not None:
+    if parsed is not None and text:
         changes.append(((*path, "additional_kwargs", "parsed"), reparsed(parsed, text)))
     copy = rebuilt(copy, changes)
     message = at(copy, path)
@@ -205,6 +211,10 @@ def _block(block: Any, path: Path, position: int) -> Found:
     rest = {name: value for name, value in known.items() if name not in _BLOCK_JSON}
     for inner, text in named(rest, _BLOCK_TEXTS):
         yield (index, *inner), (*path, *inner), text
+
+
+def _jsonable(value: object) -> object:
+    return dict(fields(value)) or str(value)
 
 
 def _arguments(calls: Any, path: Path, word: str) -> Found:

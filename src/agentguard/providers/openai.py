@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from agentguard.providers.items import Path, carved, fields, named, sequence
+from agentguard.providers.items import Path, carved, fields, named, rebuilt, sequence
 from agentguard.providers.shapes import OPAQUE, WHOLE, Reading, Shape
 from agentguard.providers.usage import usage_of
 
@@ -263,6 +263,16 @@ class ChatEvents(Chat):
             return super().closes(known["chunk"])
         what, _, which = kind.rpartition(".")
         return (("event", what),) if which == "done" else ()
+
+    def carrier(self, item: Any, channel: Hashable, text: str) -> Any | None:
+        """A chunk event carries what its chunk can carry."""
+        chunk = fields(item).get("chunk")
+        if chunk is None:
+            return Shape.carrier(self, item, channel, text)
+        carried = CHAT.carrier(chunk, channel, text)
+        if carried is None:
+            return None
+        return self._emptied(rebuilt(item, [(("chunk",), carried)]), channel, text)
 
 
 class Embeddings(Shape):

@@ -19,7 +19,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
-from agentguard.providers.items import Path, at, carved, outdated, parsed_json, rebuilt
+from agentguard.providers.items import Path, at, carved, outdated, rebuilt, reparsed
 from agentguard.providers.usage import Usage, usage_of
 
 if TYPE_CHECKING:
@@ -202,19 +202,20 @@ class Shape:
 
         `join` with the `(WHOLE, ...)` keys puts in what did go out.
         """
-        changes: list[tuple[Path, Any]] = []
+        changes: dict[Path, Any] = {}
         for found, path, old in self.texts(carried):
             if found != channel and old:
                 new = text if found == (WHOLE, channel) else ""
-                changes.append((path, _like(at(carried, path), new)))
-        return rebuilt(carried, changes)
+                changes[path] = _like(at(carried, path), new)
+                changes.update(outdated(carried, path, new))
+        return rebuilt(carried, changes.items())
 
 
 def _like(old: object, text: str) -> object:
-    """`text` as what stood in its place: a string, parsed JSON, or nothing in a list of tokens."""
+    """`text` as what stood in its place: a string, a parsed object, or no token in a list."""
     if isinstance(old, str):
         return text
-    return [] if isinstance(old, list) else parsed_json(text)
+    return [] if isinstance(old, list) else reparsed(old, text)
 
 
 class _Text(Shape):
@@ -304,7 +305,7 @@ def shape_of(item: object) -> Shape:
         >>> shape_of("hi").name, shape_of(object()).name
         ('text', 'opaque')
     """
-    shape = _shapes.get(item.__class__)
+    shape = _shapes.get(type(item))  # not __class__, which a mock with a spec lies about
     if shape is not None:
         return shape
     if isinstance(item, dict):
