@@ -66,6 +66,10 @@ class Books:
         self.breaker = breaker
         self.storage = storage
 
+    def bounded(self, work: Callable[[], T]) -> T:
+        """Run `work` on the storage, as long as a call may wait for it."""
+        return work()
+
     def read(self) -> Snapshot:
         """What the storage says now."""
         storage = self.storage
@@ -136,7 +140,7 @@ class Remote(Books):
         self.place = type(storage).__name__
 
     def bounded(self, work: Callable[[], T]) -> T:
-        """Run `work` on the storage; TimeoutError when it takes too long.
+        """In a worker; TimeoutError when it takes too long.
 
         A client without a socket timeout may hang for ever. The thread that does is left behind,
         and no second one is sent after it.
@@ -176,7 +180,7 @@ class Redis(Remote):
         if isinstance(state, bytes):
             state = state.decode()
         return Snapshot(
-            state if state in {OPEN, HALF_OPEN} else CLOSED,
+            cast("State", state) if state in {OPEN, HALF_OPEN} else CLOSED,
             int(failures or 0),
             None if not opened else float(opened),
         )

@@ -6,12 +6,12 @@ import functools
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from agentguard.circuit.books import CACHED, DOWN
 from agentguard.circuit.gate import CLOSED, HALF_OPEN, OPEN, Gate
+from agentguard.circuit.listeners import Change, Watch, hears, tell, tell_before
 from agentguard.engine import clock, workers
-from agentguard.engine.trouble import trouble
 
 if TYPE_CHECKING:
     from agentguard.circuit.books import Books, Snapshot
@@ -20,19 +20,15 @@ if TYPE_CHECKING:
     from agentguard.circuit.votes import Vote
     from agentguard.circuit.window import Window
 
-__all__ = ["Change", "Circuit"]
+__all__ = ["Circuit"]
 
 
-class Change:
-    """A transition that has happened and that its listeners have yet to hear of."""
+class Entry(NamedTuple):
+    """A permit that came back, and what it has to say to the storage."""
 
-    __slots__ = ("after", "before", "reason", "seconds", "state")
-
-    def __init__(self, state: State, reason: str, seconds: float, objects: tuple[Any, Any]) -> None:
-        self.state = state
-        self.reason = reason
-        self.seconds = seconds
-        self.before, self.after = objects
+    permit: Permit
+    vote: Vote | None
+    broken: str | None
 
 
 class Circuit:
@@ -46,8 +42,10 @@ class Circuit:
         breaker: pybreaker's breaker, which holds the settings, the storage and the listeners.
         gate: who passes.
         quiet: a success changes nothing and nobody wants to hear of it.
+        heard: anybody but ourselves listens.
         asks: a listener wants to hear of calls before they are made.
-        special: the fast way in is barred: there is a storage to read or a listener to ask.
+        door: the permit for a call that needs not ask for one; None where there is more to do.
+        barred: the policy is not left to its circuits now.
         foreign: others may write to the storage, so that it is read from time to time.
         down: why the storage could not be reached, or None.
         reason: why it opened last.
@@ -62,6 +60,7 @@ class Circuit:
         window: Window | None,
         *,
         foreign: bool,
+        barred: bool = False,
     ) -> None:
         self.label = label
         self.books = books
@@ -69,9 +68,10 @@ class Circuit:
         self.rules = rules
         self.gate = gate
         self.foreign = foreign
+        self.barred = barred
         self.down: Exception | None = None
         self.reason = ""
-        self.watch = Watch(self)
+        self.watch = Watch(self.follow)
         self._window = window
         self._lock = threading.Lock()
         self._failures = 0
@@ -109,17 +109,24 @@ class Circuit:
             seconds = self._shift(state, reason, vote.retry_after, now)
             return self._written(state, seconds, wall)
 
-    def settle_remotely(
-        self, permit: Permit, vote: Vote | None, now: float, wall: float
-    ) -> Change | None:
-        """The same where the storage may block: called in a worker, the lock not held meanwhile."""
+    def enter(self, permit: Permit, vote: Vote | None, now: float) -> Entry | None:
+        """The first half of `settle` where the storage may block; None when there is no other."""
         with self._lock:
-            counts = self.gate.settle(permit) and vote is not None
-            broken = self._rate(vote, now) if counts and vote is not None else None
-        try:
+            counts = self.gate.settle(permit)
             if not counts or vote is None:
+                return None if permit.lease is None else Entry(permit, None, None)
+            broken = self._rate(vote, now)
+            if vote.error is None and not permit.trial and broken is None and not self._failures:
                 return None
-            return self._settle_remotely(permit, vote, broken, now, wall)
+            return Entry(permit, vote, broken)
+
+    def settle_remotely(self, entry: Entry, now: float, wall: float) -> Change | None:
+        """The second half: called in a worker, the lock not held while the storage is."""
+        permit = entry.permit
+        try:
+            if entry.vote is None:
+                return None
+            return self._settle_remotely(permit, entry.vote, entry.broken, now, wall)
         finally:
             if permit.lease is not None:
                 self.books.release(permit.lease)
@@ -127,8 +134,6 @@ class Circuit:
     def _settle_remotely(
         self, permit: Permit, vote: Vote, broken: str | None, now: float, wall: float
     ) -> Change | None:
-        if vote.error is None and not permit.trial and broken is None and not self._failures:
-            return None  # as in the process's memory: a success that changes nothing
         version, seen = self._version, self.books.read()
         if seen.state != (HALF_OPEN if permit.trial else CLOSED):
             return self.sync(seen, version, now, wall)  # others were first: the vote is stale
@@ -199,10 +204,12 @@ class Circuit:
             self.gate.state == CLOSED
             and self._window is None
             and not self._failures
-            and not any(_hears(each, "success") for each in listeners)
+            and not any(hears(each, "success") for each in listeners)
         )
-        self.asks = any(_hears(each, "before_call") for each in listeners)
-        self.special = self.foreign or self.asks
+        self.heard = any(each is not self.watch for each in listeners)
+        self.asks = any(hears(each, "before_call") for each in listeners)
+        barred = self.foreign or self.asks or self.barred
+        self.door = None if barred else self.gate.free
 
     # Writing and reading the storage.
 
@@ -324,74 +331,25 @@ class Circuit:
             with self._lock:
                 self._version += 1
 
-    # Telling pybreaker's listeners: outside of the lock, each for itself.
-
     def tell(self, vote: Vote | None, change: Change | None) -> None:
-        """Call pybreaker's listeners as pybreaker does."""
-        breaker = self.breaker
-        for listener in breaker.listeners:
-            if listener is self.watch:
-                continue
-            try:
-                if vote is not None and vote.error is not None:
-                    listener.failure(breaker, vote.error)
-                if change is not None:
-                    listener.state_change(breaker, change.before, change.after)
-                if vote is not None and vote.error is None:
-                    listener.success(breaker)
-            except Exception as error:
-                trouble(f"the listener {type(listener).__qualname__}", error)
+        """Call pybreaker's listeners, outside of the lock."""
+        tell(self.breaker, self.watch, vote, change)
 
     def tell_before(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Call the listeners' `before_call`."""
-        for listener in self.breaker.listeners:
-            try:
-                listener.before_call(self.breaker, fn, *args, **kwargs)
-            except Exception as error:
-                trouble(f"the listener {type(listener).__qualname__}", error)
+        tell_before(self.breaker, fn, args, kwargs)
 
-    @property
-    def heard(self) -> bool:
-        """Whether anybody but ourselves listens."""
-        return any(each is not self.watch for each in self.breaker.listeners)
+    def bar(self, *, barred: bool) -> None:
+        """Have every call ask, or no longer."""
+        with self._lock:
+            self.barred = barred
+            self._rest()
 
     def renew_lock(self) -> None:
         """In a forked child: the lock may have been held by a thread that is not there."""
         self._lock = threading.Lock()
         self._reading = False
         self._writing = 0
-
-
-class Watch:
-    """A pybreaker listener that tells a circuit when its breaker is moved by hand."""
-
-    def __init__(self, circuit: Circuit) -> None:
-        self._circuit = weakref.ref(circuit)
-
-    def before_call(self, cb: Any, func: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing to do."""
-
-    def success(self, cb: Any) -> None:
-        """Nothing to do."""
-
-    def failure(self, cb: Any, exc: BaseException) -> None:
-        """Nothing to do."""
-
-    def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:
-        """Follow."""
-        circuit = self._circuit()
-        if circuit is not None:
-            circuit.follow(new_state.name)
-
-
-def _hears(listener: Any, method: str) -> bool:
-    """Whether a listener does anything in `method`."""
-    import pybreaker
-
-    if type(listener) is Watch:
-        return False
-    mine = getattr(type(listener), method, None)
-    return mine is not getattr(pybreaker.CircuitBreakerListener, method)
 
 
 def _after_fork() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _label(call: Call) -> str:
 
 def _words(label: object) -> str:
     if isinstance(label, tuple):
-        return " ".join(map(_words, label))
+        return " ".join(map(_words, cast("tuple[object, ...]", label)))
     if label is None or isinstance(label, (str, int, float)):
         return str(label)
     return str(getattr(label, "__qualname__", type(label).__name__))

@@ -85,24 +85,21 @@ def vote(outcome: Outcome, excluded: Iterable[Exclusion], now: float, *, slow: b
 
 def exclusions(exclude: object) -> tuple[Exclusion, ...]:
     """Check what `breaker(exclude=...)` was given."""
-    if isinstance(exclude, type) or callable(exclude):
-        exclude = (exclude,)
-    try:
-        given = tuple(cast("Iterable[Any]", exclude))
-    except TypeError:
-        given = (exclude,)
+    several = isinstance(exclude, (list, tuple, set, frozenset))
+    given: tuple[Any, ...] = tuple(cast("Iterable[Any]", exclude)) if several else (exclude,)
     for each in given:
-        if isinstance(each, type):
-            if issubclass(each, BaseException):
-                continue
-        elif callable(each) and not inspect.iscoroutinefunction(each):
-            continue
-        shown = getattr(each, "__qualname__", type(each).__name__)
-        raise TypeError(
-            "breaker(exclude=) takes exception types and plain functions of an exception, "
-            f"as in exclude=[ValueError, lambda error: ...], not {shown}"
-        )
+        if not _is_exclusion(each):
+            raise TypeError(
+                "breaker(exclude=) takes exception types and plain functions of an exception, "
+                f"as in exclude=[ValueError, lambda error: ...], not {type(each).__name__}"
+            )
     return given
+
+
+def _is_exclusion(value: object) -> bool:
+    if isinstance(value, type):
+        return issubclass(value, BaseException)
+    return callable(value) and not inspect.iscoroutinefunction(value)
 
 
 def _excludes(exclusion: Exclusion, error: BaseException) -> bool:

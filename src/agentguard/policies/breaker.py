@@ -25,12 +25,15 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Self
 
-    from agentguard.circuit.circuit import Change
+    from agentguard.circuit.circuit import Entry
     from agentguard.circuit.gate import Permit
+    from agentguard.circuit.listeners import Change
     from agentguard.circuit.votes import Vote
     from agentguard.engine.call import Call, Outcome
     from agentguard.engine.chain import Next
     from agentguard.engine.reply import Reply
+
+    Mode = Literal["forced_open", "disabled", "observing"]
 
 __all__ = ["Breaker", "breaker"]
 
@@ -202,7 +205,7 @@ class Breaker(Policy):
         self.on_store_failure = on_store_failure
         self.window = window
         self._window = window_maker(window)
-        self._mode: Literal["forced_open", "disabled", "observing"] | None = None
+        self._mode: Mode | None = None
         self._clocked = slow_call_rate is not None
         self._existing = existing
         self._storage = state_storage
@@ -215,7 +218,7 @@ class Breaker(Policy):
         }
         stored = state_storage is not None and not _makes_storages(state_storage)
         if existing is not None:
-            self._adopt(existing, name)
+            self._adopt(existing, fail_max, name)
         if key is not None and (stored or existing is not None):
             raise TypeError(
                 "breaker(key=) needs a storage for each circuit: pass a function of the circuit's "
@@ -226,13 +229,18 @@ class Breaker(Policy):
         label = name or (None if existing is None else existing.name) or self.name
         self._circuits = Circuits(self._make, key, max_circuits, label if single else None)
 
-    def _adopt(self, existing: Any, name: str | None) -> None:
+    def _adopt(self, existing: Any, fail_max: int | None, name: str | None) -> None:
         """An existing breaker brings its own settings: others beside it would be silently lost."""
-        given = {"name": (name, None), "state_storage": (self._storage, None)}
-        defaults = {"reset_timeout": RESET_TIMEOUT, "success_threshold": 1}
-        defaults |= {"exclude": (), "listeners": ()}  # type: ignore[dict-item]
-        for word, default in defaults.items():
-            given[word] = (self._settings[word], default)
+        mine = self._settings
+        given: dict[str, tuple[object, object]] = {
+            "fail_max": (fail_max, None),
+            "reset_timeout": (mine["reset_timeout"], RESET_TIMEOUT),
+            "success_threshold": (mine["success_threshold"], 1),
+            "exclude": (mine["exclude"], ()),
+            "listeners": (mine["listeners"], ()),
+            "state_storage": (self._storage, None),
+            "name": (name, None),
+        }
         for word, (value, default) in given.items():
             if value != default:
                 raise TypeError(
@@ -256,7 +264,8 @@ class Breaker(Policy):
     def _make(self, label: str) -> Circuit:
         import pybreaker
 
-        breaker, storage = self._existing, self._storage
+        storage = self._storage
+        breaker: Any = self._existing
         if breaker is None:
             settings = self._settings
             breaker = pybreaker.CircuitBreaker(
@@ -277,6 +286,7 @@ class Breaker(Policy):
             Gate(self.half_open_calls, self.trial_lease),
             self._window() if self.rules.rated else None,
             foreign=self._existing is not None or storage is not None,
+            barred=self._mode is not None,
         )
         if self._existing is not None:
             breaker.add_listener(circuit.watch)
@@ -288,8 +298,8 @@ class Breaker(Policy):
     async def around(self, call: Call, next: Next) -> Reply:
         """Admit the call or refuse it, and count how it ends."""
         circuit = self._circuits.by_target.get(call.target) or self._circuits.find(call)
-        permit = circuit.gate.free
-        if permit is None or circuit.special or self._mode is not None or call.deadline is not None:
+        permit = circuit.door
+        if permit is None or call.deadline is not None:
             permit = await self._admit(call, circuit)
             if permit is None:
                 return await next(call)
@@ -308,10 +318,12 @@ class Breaker(Policy):
         if circuit.foreign:
             await self._read(call, circuit, now)
             if circuit.down is not None:
-                return self._without_store(call, circuit)
+                self._without_store(call, circuit)
+                return None
         permit, change = circuit.admit(now)
         if permit is None:
-            return self._rejected(call, circuit)
+            self._rejected(call, circuit)
+            return None
         try:
             self._emit(call, circuit, change)
             if change is not None and circuit.heard:
@@ -331,16 +343,18 @@ class Breaker(Policy):
         runtime = call.runtime
         work = functools.partial(circuit.take, permit, runtime.monotonic(), runtime.time())
         try:
-            may, change = await runtime.blocking(circuit.books.bounded, work)
+            may, change = await runtime.blocking(functools.partial(circuit.books.bounded, work))
         except Exception as error:
             circuit.forsake(permit)
             self._lost(call, circuit, error)
-            return self._without_store(call, circuit)
+            self._without_store(call, circuit)
+            return None
         self._emit(call, circuit, change)
         if may:
             return permit
-        free = circuit.gate.free
-        return self._rejected(call, circuit) if free is None else free
+        if circuit.gate.free is None:
+            self._rejected(call, circuit)
+        return circuit.gate.free
 
     def _rejected(self, call: Call, circuit: Circuit) -> None:
         after = circuit.gate.retry_after(call.runtime.monotonic())
@@ -349,7 +363,7 @@ class Breaker(Policy):
         else:
             why = f"is open ({circuit.reason})" if circuit.reason else "is open"
             self._refuse(
-                call, circuit, after, f"{why} and lets a trial call through in {after:.3g} s"
+                call, circuit, after, f"{why} and lets a trial call through in {after:.1f} s"
             )
 
     def _without_store(self, call: Call, circuit: Circuit) -> None:
@@ -378,7 +392,10 @@ class Breaker(Policy):
         )
         seen = vote(outcome, excluded, wall, slow=self._slow(outcome, began, now))
         if circuit.books.remote:
-            return self._settle_remotely(call, circuit, permit, seen, now, wall)
+            entry = circuit.enter(permit, seen, now)
+            if entry is None and (seen is None or not circuit.heard):
+                return None
+            return self._settle_remotely(call, circuit, seen, entry, now, wall)
         change = circuit.settle(permit, seen, now, wall)
         self._emit(call, circuit, change)
         if seen is None or not circuit.heard:
@@ -395,16 +412,16 @@ class Breaker(Policy):
         self,
         call: Call,
         circuit: Circuit,
-        permit: Permit,
         seen: Vote | None,
+        entry: Entry | None,
         now: float,
         wall: float,
     ) -> None:
         change = None
-        work = functools.partial(circuit.settle_remotely, permit, seen, now, wall)
-        if seen is not None or permit.lease is not None:
+        if entry is not None:
+            work = functools.partial(circuit.settle_remotely, entry, now, wall)
             try:
-                change = await call.runtime.blocking(circuit.books.bounded, work)
+                change = await call.runtime.blocking(functools.partial(circuit.books.bounded, work))
             except Exception as error:
                 self._lost(call, circuit, error)
         self._emit(call, circuit, change)
@@ -419,7 +436,7 @@ class Breaker(Policy):
         runtime, books = call.runtime, circuit.books
         try:
             if books.remote:
-                found = await runtime.blocking(books.bounded, books.read)
+                found = await runtime.blocking(functools.partial(books.bounded, books.read))
             else:
                 found = books.read()
         except Exception as error:
@@ -462,28 +479,28 @@ class Breaker(Policy):
     def _move(self, state: Literal["open", "closed"], reason: str, length: float | None) -> None:
         for circuit in self._circuits.all():
             work = functools.partial(circuit.force, state, reason, length)
-            books = circuit.books
-            change = books.bounded(work) if books.remote else work()
-            circuit.tell(None, change)
+            circuit.tell(None, circuit.books.bounded(work))
 
     def force_open(self) -> Self:
         """Refuse every call, whatever the circuits say, until `resume()`."""
-        self._mode = "forced_open"
-        return self
+        return self._switch("forced_open")
 
     def disable(self) -> Self:
         """Let every call pass and count nothing, until `resume()`."""
-        self._mode = "disabled"
-        return self
+        return self._switch("disabled")
 
     def observe_only(self) -> Self:
         """Count and say in events what would be done, but refuse nothing, until `resume()`."""
-        self._mode = "observing"
-        return self
+        return self._switch("observing")
 
     def resume(self) -> Self:
         """End `force_open`, `disable` or `observe_only`: the circuits decide again."""
-        self._mode = None
+        return self._switch(None)
+
+    def _switch(self, mode: Mode | None) -> Self:
+        self._mode = mode
+        for circuit in self._circuits.all():
+            circuit.bar(barred=mode is not None)
         return self
 
     def states(self) -> dict[str, str]:
