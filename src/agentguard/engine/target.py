@@ -27,7 +27,6 @@ class Target:
             async SDK client, or seen.
         ends: whether a stream of it has shown a terminal signal, so that a stream without one is
             cut; always known for providers that never omit it.
-        retried: whether it ever was, so that its retry budget may not be full.
     """
 
     __slots__ = (
@@ -37,7 +36,6 @@ class Target:
         "hands_back",
         "is_async",
         "name",
-        "retried",
         "shape",
         "streams",
     )
@@ -50,7 +48,6 @@ class Target:
         self.streams = self.shape in {"generator", "asyncgen"}
         self.hands_back = _of_async_client(fn)
         self.ends = False
-        self.retried = False
         self._endpoint: Endpoint | None = None
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from agentguard.engine.triggers import TRANSIENT, Triggers
 from agentguard.errors import GuardError
 from agentguard.providers.failures import classify
 from agentguard.retrying.backoff import delay
-from agentguard.retrying.budget import RetryBudget, budget_for
+from agentguard.retrying.budget import RetryBudget, budget_for, budgets
 from agentguard.retrying.strategies import asks_again, state_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class Retry(Policy):
             one or several. Default "transient". A server's `x-should-retry` header has the last word.
         on_result: a predicate of the answer that says True to have it made again. When the
             attempts are used up, the last answer is returned. On streams it needs `hold="all"`.
-        hold: "all" holds a stream back until its end, for `on_result` to judge.
+        hold: "all" holds a stream back until its end, for `on_result` to judge, so that it can be
+            retried up to there.
         max_retry_after: seconds. A wait that the provider asks for (Retry-After) is obeyed
             exactly up to this; when it asks for more, the call is not retried.
         wait: a tenacity wait strategy, or any function of its `RetryCallState`, instead of
@@ -131,6 +132,7 @@ class Retry(Policy):
         self.wait = wait
         self.stop = stop
         self.retry = retry
+        self.judges = on_result is not None or retry is not None or hold is not None
         self.budget: RetryBudget | Literal["process"] | None = budget
         self.nested = nested
 
@@ -148,7 +150,7 @@ class Retry(Policy):
             try:
                 reply = await next(call)
                 wait = None
-                if self.on_result is not None or self.retry is not None:
+                if self.judges:
                     series = series or _Series(self, call, began)
                     wait = await series.after_answer(reply)
                 if wait is None:
@@ -185,10 +187,12 @@ class Retry(Policy):
     def _succeeded(self, call: Call, series: _Series | None) -> None:
         if series is not None and series.budget is not None:
             series.budget.give(series.taken or 1)
-        elif self.budget is not None and call.target.retried:
-            budget = self.budget_of(call)
-            if budget is not None:
-                budget.give(1)
+        elif isinstance(self.budget, RetryBudget):
+            self.budget.give(1)
+        elif self.budget is not None and budgets:  # none before this process's first retry
+            known = budgets.get(call.key)
+            if known is not None:
+                known.give(1)
 
     def explain(self) -> Sequence[tuple[str, object]]:
         """Attempts, bounds and what is retried."""
@@ -243,7 +247,7 @@ class _Series:
         if not self._unwanted(answer):
             return None
         self.number += 1
-        wait, reason = self._room("unknown", self._wait(None, answer))
+        wait, reason = self._room("unknown", self._wait(None, answer), None, answer)
         if reason is not None:
             self.call.emit(events.GaveUp, "unknown", self.number, reason)
             return None
@@ -251,8 +255,8 @@ class _Series:
 
     def _unwanted(self, answer: Any) -> bool:
         policy = self.policy
-        if policy.on_result is not None:
-            return bool(policy.on_result(answer))
+        if policy.on_result is not None and policy.on_result(answer):
+            return True
         return policy.retry is not None and bool(policy.retry(self._state(None, answer)))
 
     def _judge(self, error: Exception, failure: Failure) -> tuple[float, str | None]:
@@ -263,34 +267,36 @@ class _Series:
         if gave_up(error) and policy.nested is None:
             return 0.0, 'a retry inside gave up on it already (nested="multiply" retries it again)'
         if isinstance(error, GuardError) and kind in _REFUSALS:
-            return self._reopening(failure)
+            return self._reopening(error, failure)
         if asks_again(error):
             wanted = True
         elif policy.retry is not None:
             wanted = bool(policy.retry(self._state(error)))
         else:
             wanted = policy.on.match(error, kind)
-        if failure.should_retry is not None:
-            wanted = failure.should_retry
-        if not wanted:
+        if failure.should_retry is False:
+            return 0.0, "the provider says not to (x-should-retry: false)"
+        if not wanted and not failure.should_retry:
             return 0.0, _unwanted(error, kind)
         if failure.retry_after is None:
-            return self._room(kind, self._wait(error))
+            return self._room(kind, self._wait(error), error)
         if failure.retry_after > policy.max_retry_after:
             return 0.0, (
                 f"the provider asks to wait {failure.retry_after:g} s, more than "
                 f"max_retry_after={policy.max_retry_after:g}"
             )
-        return self._room(kind, failure.retry_after)
+        return self._room(kind, failure.retry_after, error)
 
-    def _reopening(self, failure: Failure) -> tuple[float, str | None]:
+    def _reopening(self, error: Exception, failure: Failure) -> tuple[float, str | None]:
         """A refusal of ours is waited for only when it ends within a deadline that somebody set."""
         deadline, wait = self.call.deadline, failure.retry_after
         if failure.kind != "circuit_open" or wait is None or deadline is None:
             return 0.0, "it is a refusal, not a failure"
-        return self._room(failure.kind, wait)
+        return self._room(failure.kind, wait, error)
 
-    def _room(self, kind: Kind, wait: float) -> tuple[float, str | None]:
+    def _room(
+        self, kind: Kind, wait: float, error: Exception | None, answer: object = None
+    ) -> tuple[float, str | None]:
         """Whether attempts, time and budget allow another attempt after `wait` seconds."""
         policy, call = self.policy, self.call
         now = call.runtime.monotonic()
@@ -300,7 +306,7 @@ class _Series:
             return wait, f"another attempt would not fit within={policy.within:g} s"
         if call.deadline is not None and now + wait >= call.deadline.at:
             return wait, f"another attempt would pass the {call.deadline.bound} bound around it"
-        if policy.stop is not None and policy.stop(self._state(self.last, upcoming=wait)):
+        if policy.stop is not None and policy.stop(self._state(error, answer, upcoming=wait)):
             return wait, "the stop strategy says so"
         self.budget = policy.budget_of(call)
         if self.budget is not None:
@@ -323,7 +329,6 @@ class _Series:
 
     def _go(self, kind: Kind, wait: float, *, obeyed: bool) -> float:
         self.idle += wait
-        self.call.target.retried = True
         self.call.emit(events.Retried, kind, self.number, wait, obeyed)
         return wait
 

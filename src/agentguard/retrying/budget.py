@@ -10,7 +10,7 @@ from agentguard.engine.arguments import count
 if TYPE_CHECKING:
     from agentguard.errors import Kind
 
-__all__ = ["RetryBudget", "budget_for", "forget_budgets"]
+__all__ = ["RetryBudget", "budget_for", "budgets", "forget_budgets"]
 
 CAPACITY: Final = 500
 COST: Final = 5
@@ -67,21 +67,23 @@ class RetryBudget:
             self.tokens = min(self.capacity, self.tokens + tokens)
 
 
-_budgets: dict[object, RetryBudget] = {}
+budgets: Final[dict[object, RetryBudget]] = {}
+"""Those of this process that some retry has taken from, by target."""
+
 _budgets_lock = threading.Lock()
 
 
 def budget_for(key: object) -> RetryBudget:
     """The process's budget for one target; the same for every `retry` that calls it."""
-    found = _budgets.get(key)
+    found = budgets.get(key)
     if found is None:
         with _budgets_lock:
-            if len(_budgets) >= _MOST:  # as many targets as this are not targets but a wrong key
-                _budgets.clear()
-            found = _budgets.setdefault(key, RetryBudget())
+            if len(budgets) >= _MOST:  # as many targets as this are not targets but a wrong key
+                budgets.clear()
+            found = budgets.setdefault(key, RetryBudget())
     return found
 
 
 def forget_budgets() -> None:
     """Give every target a full budget again (tests)."""
-    _budgets.clear()
+    budgets.clear()
