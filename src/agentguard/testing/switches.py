@@ -241,9 +241,8 @@ def _as_coroutine(fake: Callable[..., Any]) -> Callable[..., Any]:
 def _as_generator(fake: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         answer = fake(*args, **kwargs)
-        if not _several(answer):
-            answer = [answer]
-        return (yield from answer)
+        items: Any = answer if _several(answer) else [answer]
+        return cast("Any", (yield from items))
 
     return call
 

@@ -1,0 +1,34 @@
+"""Forget what the process knows, so that one test does not decide the next."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any, cast
+
+__all__ = ["reset"]
+
+
+def reset() -> None:
+    """Put the library's process-wide state back to its beginning.
+
+    Retry budgets are full again; streams that were left open are closed and settled. The pytest
+    plugin does this after each test. What belongs to a policy object, such as a breaker's circuits,
+    stays with it: make the policy in the test, or in a fixture.
+
+    Example:
+        >>> from agentguard.testing import reset
+        >>> reset()
+    """
+    budget = _loaded("agentguard.retrying.budget")
+    if budget is not None:
+        budget.forget_budgets()
+    streams = _loaded("agentguard.engine.streams")
+    if streams is not None:
+        streams.settle_lost()
+        streams.reap(math.inf)
+
+
+def _loaded(name: str) -> Any:
+    """A module, if anybody has used it."""
+    return cast("Any", sys.modules.get(name))
