@@ -73,7 +73,6 @@ class Verdict(enum.StrEnum):
         (["a"], "opaque"),
         (mock.Mock(), "opaque"),
         (mock.MagicMock(), "opaque"),
-        (mock.Mock(spec=str), "opaque"),
         ({}, "opaque"),
         ({"answer": "x"}, "opaque"),
         ({"type": "unheard_of"}, "opaque"),
@@ -95,6 +94,16 @@ class Verdict(enum.StrEnum):
 def test_the_shape_of_an_item(item: object, name: str) -> None:
     """Strings, raw JSON and unknown things are told apart by type and keys."""
     assert shape_of(item).name == name
+
+
+@pytest.mark.parametrize("spec", [str, dict, list], ids=lambda spec: spec.__name__)
+def test_a_mock_with_a_spec_is_a_mock(spec: type) -> None:
+    """What only claims to be a string or dict is opaque, and no stream."""
+    item = mock.MagicMock(spec=spec)
+    assert isinstance(item, spec)
+    assert shape_of(item) is OPAQUE
+    assert read(item).content
+    assert not is_stream(item)
 
 
 def test_types_that_are_made_on_the_fly_are_not_kept_for_ever() -> None:

@@ -305,12 +305,12 @@ def shape_of(item: object) -> Shape:
         >>> shape_of("hi").name, shape_of(object()).name
         ('text', 'opaque')
     """
-    shape = _shapes.get(type(item))  # not __class__, which a mock with a spec lies about
+    kind = type(item)  # a mock with a spec lies to isinstance, not to type
+    shape = _shapes.get(kind)
     if shape is not None:
         return shape
-    if isinstance(item, dict):
+    if issubclass(kind, dict):
         return _shape_of_dict(cast("Any", item))
-    kind = type(item)
     shape = _shape_of_type(kind)
     if len(_shapes) > _MOST_TYPES:
         _shapes.clear()
