@@ -12,6 +12,7 @@ from agentguard.engine.drive import Stopped
 from agentguard.engine.limits import UNKEPT
 from agentguard.engine.loop import loop_or_refuse
 from agentguard.engine.scope import current
+from agentguard.engine.trouble import trouble
 from agentguard.providers.shapes import is_stream
 
 if TYPE_CHECKING:
@@ -88,8 +89,9 @@ async def in_worker(
     work: Callable[[], T],
     deadline: Deadline | None = None,
     attempt: Attempt | None = None,
+    late: Callable[[workers.Job], None] | None = None,
 ) -> T:
-    """Run `work` in a worker and await it; what it brings after a cancellation is discarded."""
+    """Run `work` in a worker and await it; what it brings after a cancellation goes to `late`."""
     loop = loop_or_refuse()
     arrived: asyncio.Future[None] = loop.create_future()
 
@@ -112,7 +114,7 @@ async def in_worker(
         else:
             await alarmed(arrived, deadline, attempt)
     except BaseException:
-        _leave(job, hung, functools.partial(book, attempt))
+        _leave(job, hung, late or functools.partial(book, attempt))
         raise
     return cast("T", _result(job))
 
@@ -161,7 +163,10 @@ def book(attempt: Attempt | None, job: workers.Job) -> None:
         return
     closer = getattr(job.value, "close", None)
     if is_stream(job.value) and closer is not None:
-        closer()
+        try:
+            closer()
+        except Exception as error:
+            trouble("closing a stream that came too late", error)
     attempt.late(job.value)
 
 

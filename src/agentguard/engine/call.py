@@ -132,8 +132,8 @@ class Call:
     @property
     def expects_stream(self) -> bool:
         """Whether the caller will iterate the answer, as far as can be known before one is there."""
-        primary = self.runtime.target
-        return primary.streams or self.kwargs.get("stream") is True
+        asked = self.kwargs.get("stream")
+        return asked is True or (asked is not False and self.runtime.target.streams)
 
 
 def announce(scope: Scope, record: CallRecord, event: Event) -> None:

@@ -150,13 +150,15 @@ async def invoke(call: Call) -> Reply:
 
 async def _stream(attempt: Attempt, iterator: Any) -> Reply:
     runtime = attempt.call.runtime
-    attempt.call.target.streams = True
+    if attempt.call.kwargs.get("stream") is not True:
+        attempt.call.target.streams = True  # always, not only when it is asked to
     if not runtime.is_async:
         source = Source(attempt, iterator, iterator.__next__)
     elif hasattr(iterator, "__anext__"):
         source = Source(attempt, iterator, iterator.__anext__)
     elif attempt.call.target.fn is not runtime.target.fn:
-        source = Source(attempt, iterator, runtime.in_worker(iterator))
+        source = Source(attempt, iterator, iterator.__next__)
+        source.step = runtime.in_worker(source)
     else:  # an async function that returns a sync iterator: its caller reads it as one
         source = Source(attempt, iterator, iterator.__next__)
         source.runtime = Runtime(False, runtime.target, runtime.options)

@@ -14,7 +14,6 @@ from agentguard.engine.chain import Policy, invoke, link
 from agentguard.engine.drive import AWAITABLE, HandBack, Stopped, drive, resume
 from agentguard.engine.generators import GeneratorFunction, copy_names
 from agentguard.engine.loop import finish_later, loop_or_refuse
-from agentguard.engine.marks import forget
 from agentguard.engine.order import unsafe
 from agentguard.engine.records import CallRecord
 from agentguard.engine.refuse import refuse
@@ -240,7 +239,10 @@ def given(reply: Reply) -> Any:
     if source is None:
         return reply.value
     watch(source)
-    return AsyncStream(source) if source.runtime.is_async else Stream(source)
+    if source.runtime.is_async:
+        return AsyncStream(source)
+    source.attempt.call.runtime.is_async = False  # read without a loop from here on, hooks too
+    return Stream(source)
 
 
 def _turn(what: HandBack, coro: Coroutine[Any, Any, Reply]) -> Any:
@@ -270,8 +272,6 @@ async def _leave(call: Call, error: BaseException) -> None:
         closing = source.close()
         if isinstance(error, Exception) or not finish_later(closing):
             await closing
-    if call.scope.attempt is None:
-        forget(error)
     if call.record is not None:
         _write(call, None, Outcome.of(error))
 

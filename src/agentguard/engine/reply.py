@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from agentguard.engine import clock
 from agentguard.engine.call import Outcome, tell
 from agentguard.engine.channels import Channels
-from agentguard.engine.drive import Ended
+from agentguard.engine.drive import Ended, drive
 from agentguard.engine.limits import Deadline, narrower
 from agentguard.engine.loop import finish_later
 from agentguard.engine.marks import leave_partial
@@ -317,7 +317,7 @@ class Source:
     def left_behind(self, job: Job) -> None:
         """A worker that was given up came back with an item: close what it was reading."""
         try:
-            self.iterator.close()
+            drive(self.runtime.close(self.iterator))
         except Exception as error:
             trouble("closing a stream whose time was up", error)
 
@@ -367,7 +367,7 @@ class Source:
             return strict
         shape = self._shape
         if shape is None:  # not one item came: judged by what the provider is known to send
-            return target.ends
+            return target.ends or target.endpoint.provider is not None
         if shape.ends is None:
             return target.ends or target.endpoint.official
         return shape.ends

@@ -197,16 +197,19 @@ class Runtime:
         except StopAsyncIteration:
             return Ended()
 
-    def in_worker(self, iterator: Iterator[T]) -> Callable[[], Awaitable[T | Ended]]:
+    def in_worker(self, source: Source) -> Callable[[], Awaitable[Any]]:
         """How an async call pulls the stream of a sync target: each item in a worker."""
+        iterator: Iterator[Any] = source.iterator
 
-        def one() -> T | Ended:
+        def one() -> Any:
             try:
                 return next(iterator)
             except StopIteration as stop:
                 return Ended(stop.value)
 
-        return lambda: in_worker(functools.partial(contextvars.copy_context().run, one))
+        return lambda: in_worker(
+            functools.partial(contextvars.copy_context().run, one), late=source.left_behind
+        )
 
     async def close(self, iterator: Any) -> None:
         """Close a stream's source, by whichever method it has."""

@@ -37,6 +37,7 @@ lost: Final[deque[Source]] = deque()
 """Streams whose consumer let go of them without closing. A finalizer may run anywhere, inside any
 lock: it only appends here, which is atomic; they are settled before the next call."""
 
+_beginning: Final[Any] = object()  # stands for the coroutine that gets the first item
 _open: Final[set[Source]] = set()
 _reaper: threading.Thread | None = None
 _REAPER_SECONDS: Final = 1.0
@@ -54,6 +55,32 @@ class _Held:
     ) -> None:
         self._source: Source | None = source
         self._begin: Callable[[], Coroutine[Any, Any, Reply]] | None = begin
+
+    def _claim(self) -> Callable[[], Coroutine[Any, Any, Reply]] | None:
+        """What begins the stream, for the one who comes first; None when it is over already."""
+        begin, self._begin = self._begin, _beginning
+        if begin is _beginning:
+            raise RuntimeError("this stream is already being read by another thread or task")
+        if begin is None:
+            self._begin = None
+        return begin
+
+    def _sending(self, method: str, value: object) -> Callable[[], Any] | None:
+        """The step that resumes the generator with `value`; None, its next, where none is taken."""
+        source = self._source
+        if value is not None and source is None and self._begin is not None:
+            raise TypeError("can't send non-None value to a just-started generator")
+        send = None if value is None or source is None else getattr(source.iterator, method, None)
+        return None if send is None else functools.partial(send, value)
+
+    def _throwing(self, method: str, error: tuple[Any, ...]) -> Callable[[], Any] | None:
+        """The step that raises inside the generator; None where nothing stands at a `yield`."""
+        source = self._source
+        throw = None if source is None or source.done else getattr(source.iterator, method, None)
+        if source is None or throw is None:
+            return None
+        source.opening.clear()
+        return functools.partial(throw, *error)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or self._source is None:
@@ -100,10 +127,13 @@ class Stream(_Held):
         return item
 
     def _started(self) -> Source:
-        begin, self._begin = self._begin, None
+        begin = self._claim()
         if begin is None:
             raise StopIteration  # as a generator does that failed or was closed before
-        source: Source = drive(begin()).streamed()
+        try:
+            source: Source = drive(begin()).streamed()
+        finally:
+            self._begin = None
         self._source = source
         watch(source)
         return source
@@ -136,17 +166,15 @@ class GuardedGenerator(Stream):
 
     def send(self, value: Any) -> Any:
         """Resume the user's generator with `value`."""
-        if value is None or self._source is None:
-            return self._advance(None)
-        return self._advance(functools.partial(self._source.iterator.send, value))
+        return self._advance(self._sending("send", value))
 
     def throw(self, *error: Any) -> Any:
         """Raise inside the user's generator, at the `yield` where it stands."""
-        if self._source is None or self._source.done:
-            self._begin = None
+        throw = self._throwing("throw", error)
+        if throw is None:
+            self.close()
             raise error[0]
-        self._source.opening.clear()
-        return self._advance(functools.partial(self._source.iterator.throw, *error))
+        return self._advance(throw)
 
 
 class AsyncStream(_Held):
@@ -168,10 +196,13 @@ class AsyncStream(_Held):
         return item
 
     async def _started(self) -> Source:
-        begin, self._begin = self._begin, None
+        begin = self._claim()
         if begin is None:
             raise StopAsyncIteration
-        source: Source = (await begin()).streamed()
+        try:
+            source: Source = (await begin()).streamed()
+        finally:
+            self._begin = None
         self._source = source
         watch(source)
         return source
@@ -205,17 +236,15 @@ class GuardedAsyncGenerator(AsyncStream):
 
     async def asend(self, value: Any) -> Any:
         """Resume the user's generator with `value`."""
-        if value is None or self._source is None:
-            return await self._advance(None)
-        return await self._advance(functools.partial(self._source.iterator.asend, value))
+        return await self._advance(self._sending("asend", value))
 
     async def athrow(self, *error: Any) -> Any:
         """Raise inside the user's generator, at the `yield` where it stands."""
-        if self._source is None or self._source.done:
-            self._begin = None
+        throw = self._throwing("athrow", error)
+        if throw is None:
+            await self.aclose()
             raise error[0]
-        self._source.opening.clear()
-        return await self._advance(functools.partial(self._source.iterator.athrow, *error))
+        return await self._advance(throw)
 
 
 def settle_lost() -> None:
