@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from agentguard.errors import Partial
 
-__all__ = ["forget", "gave_up", "give_up", "leave_partial", "note", "noted"]
+__all__ = ["gave_up", "give_up", "leave_partial", "moment", "note", "noted"]
 
 _PREFIX: Final = "agentguard: "
+
+
+moment: int = 0
+"""How many marks were left in this process so far. An exception object may be raised again in a
+later call (a module's singleton): only marks left since a call began are about that call."""
 
 
 def note(error: BaseException, text: str) -> None:
@@ -21,31 +26,27 @@ def note(error: BaseException, text: str) -> None:
     if before:
         error.__notes__ = [each for each in before if not each.startswith(_PREFIX)]
     error.add_note(_PREFIX + text)
+    _stamp(error, "_agentguard_noted")
 
 
-def noted(error: BaseException) -> str:
-    """What `note` said on `error` last, or an empty string."""
+def noted(error: BaseException, since: int) -> str:
+    """What `note` said on `error` after the moment `since`, or an empty string."""
     before: list[str] = getattr(error, "__notes__", [])
-    for each in before:
-        if each.startswith(_PREFIX):
-            return each.removeprefix(_PREFIX)
+    if _stamped(error, "_agentguard_noted", since):
+        for each in before:
+            if each.startswith(_PREFIX):
+                return each.removeprefix(_PREFIX)
     return ""
 
 
 def give_up(error: BaseException) -> None:
     """A retry passes `error` on: one further out must not multiply its attempts."""
-    _set(error, "_agentguard_gave_up", True)
+    _stamp(error, "_agentguard_gave_up")
 
 
-def gave_up(error: BaseException) -> bool:
-    """Whether a retry further in has given up on `error`."""
-    return getattr(error, "_agentguard_gave_up", False) is True
-
-
-def forget(error: BaseException) -> None:
-    """`error` leaves the outermost guarded call: if raised again later, it is a new failure."""
-    if gave_up(error):
-        _set(error, "_agentguard_gave_up", False)
+def gave_up(error: BaseException, since: int) -> bool:
+    """Whether a retry further in has given up on `error` after the moment `since`."""
+    return _stamped(error, "_agentguard_gave_up", since)
 
 
 def leave_partial(error: BaseException, partial: Partial) -> None:
@@ -58,3 +59,14 @@ def _set(error: BaseException, name: str, value: Any) -> None:
         setattr(error, name, value)
     except AttributeError:
         return  # an exception class that forbids new attributes: it goes unmarked
+
+
+def _stamp(error: BaseException, name: str) -> None:
+    global moment  # noqa: PLW0603  one sequence for the process
+    moment += 1
+    _set(error, name, moment)
+
+
+def _stamped(error: BaseException, name: str, since: int) -> bool:
+    at: object = getattr(error, name, 0)
+    return isinstance(at, int) and at > since

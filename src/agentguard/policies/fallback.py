@@ -7,9 +7,9 @@ import types
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from agentguard import events
+from agentguard.engine import marks
 from agentguard.engine.arguments import one_of, plain
 from agentguard.engine.chain import Policy
-from agentguard.engine.marks import note, noted
 from agentguard.engine.refuse import refuse
 from agentguard.engine.spelling import Spelled
 from agentguard.engine.target import Target
@@ -117,6 +117,7 @@ class Fallback(Policy):
         first: Reply | None = None
         primary: Exception | None = None
         kind: Kind = "rejected"
+        since = marks.moment
         try:
             first = await next(call)
             if self.when is None or not self.when(await first.answer(hold=self.hold)):
@@ -142,8 +143,8 @@ class Fallback(Policy):
                 failed.append(f"{alternative.target.name} failed ({type(error).__name__}, {kind})")
         if primary is None:
             return first  # type: ignore[return-value]  # one of the two is there
-        told = noted(primary)
-        note(primary, f"{told + '; ' if told else ''}fell back: {', '.join(failed)}")
+        told = marks.noted(primary, since)
+        marks.note(primary, f"{told + '; ' if told else ''}fell back: {', '.join(failed)}")
         raise primary
 
     def _cures(self, error: Exception, kind: Kind) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from agentguard import events
+from agentguard.engine import marks
 from agentguard.engine.arguments import count, one_of, plain, seconds
 from agentguard.engine.chain import Policy
-from agentguard.engine.marks import gave_up, give_up, note
 from agentguard.engine.spelling import Bare
 from agentguard.engine.triggers import TRANSIENT, Triggers
 from agentguard.errors import GuardError
@@ -144,21 +144,21 @@ class Retry(Policy):
     async def around(self, call: Call, next: Next) -> Reply:
         """Attempt, and attempt again while a failure passes and attempts, time and budget last."""
         series: _Series | None = None
-        began = call.runtime.monotonic()
+        began, since = call.runtime.monotonic(), marks.moment
         number = 1
         while True:
             try:
                 reply = await next(call)
                 wait = None
                 if self.judges:
-                    series = series or _Series(self, call, began)
+                    series = series or _Series(self, call, began, since)
                     wait = await series.after_answer(reply)
                 if wait is None:
                     self._succeeded(call, series)
                     return reply
                 await reply.discard()
             except Exception as error:
-                series = series or _Series(self, call, began)
+                series = series or _Series(self, call, began, since)
                 wait = series.after_failure(error)
                 if wait is None:
                     raise
@@ -210,12 +210,24 @@ class Retry(Policy):
 class _Series:
     """The attempts of one call under one retry: what failed so far and whether to go on."""
 
-    __slots__ = ("began", "budget", "call", "idle", "kinds", "last", "number", "policy", "taken")
+    __slots__ = (
+        "began",
+        "budget",
+        "call",
+        "idle",
+        "kinds",
+        "last",
+        "number",
+        "policy",
+        "since",
+        "taken",
+    )
 
-    def __init__(self, policy: Retry, call: Call, began: float) -> None:
+    def __init__(self, policy: Retry, call: Call, began: float, since: int) -> None:
         self.policy = policy
         self.call = call
         self.began = began
+        self.since = since
         self.number = 0
         self.idle = 0.0
         self.taken = 0
@@ -264,7 +276,7 @@ class _Series:
         kind, policy = failure.kind, self.policy
         if kind in {"control", "cancelled"}:
             return 0.0, "it is no failure"
-        if gave_up(error) and policy.nested is None:
+        if marks.gave_up(error, self.since) and policy.nested is None:
             return 0.0, 'a retry inside gave up on it already (nested="multiply" retries it again)'
         if isinstance(error, GuardError) and kind in _REFUSALS:
             return self._reopening(error, failure)
@@ -337,9 +349,9 @@ class _Series:
             return
         took = self.call.runtime.monotonic() - self.began
         tried = f"{self.number} attempt{'s' * (self.number > 1)} in {took:.1f} s"
-        note(error, f"{tried} ({', '.join(self.kinds)}); not retried: {reason}")
+        marks.note(error, f"{tried} ({', '.join(self.kinds)}); not retried: {reason}")
         if kind in TRANSIENT or self.number > 1:
-            give_up(error)
+            marks.give_up(error)
         self.call.emit(events.GaveUp, kind, self.number, reason)
 
 
