@@ -287,11 +287,11 @@ class FakeRuntime(clock.Clock):
     def _turn(self) -> None:
         """Go on to whatever comes next, if nothing can run before it."""
         with self._lock:
-            if self._turning or self._left.is_set():
+            if self._left.is_set():
                 return
-            woken = self._next()
+            woken = None if self._turning else self._next()
             if woken is None:
-                self._watch()
+                self._watch()  # whoever holds time ends and turns it, or the watch does
                 return
             self._turning = True
         try:

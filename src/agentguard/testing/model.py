@@ -58,7 +58,8 @@ class ScriptedModel:
     An entry is
 
     - a str, or any object: the answer; in a streaming shape a stream of this one item.
-    - an exception, or a class of one: raised; in a generator at the first pull, else by the call.
+    - an exception, or a class of one: raised by the call; by generators and `hands_async_stream` at
+      the first pull.
     - a list: a stream of its items, in which an exception is raised at its place, `Stall(seconds)`
       waits on the clock in use, and `Cut()` ends the stream early. In a unary shape it happens all
       at once: the answer is the items joined when all are str, else the list of them.
@@ -261,7 +262,11 @@ def _returns_async_stream(model: ScriptedModel) -> Callable[..., Any]:
 
 def _hands_async_stream(model: ScriptedModel) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> AsyncScriptedStream:
-        return AsyncScriptedStream(model.tape(model.play(args, kwargs)))
+        try:
+            entry = model.play(args, kwargs)
+        except BaseException as error:  # noqa: BLE001  raised by the stream instead
+            entry = error
+        return AsyncScriptedStream(model.tape(entry))
 
     return call
 
