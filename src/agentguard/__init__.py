@@ -20,6 +20,7 @@ from agentguard.engine.recorded import record
 from agentguard.engine.reply import Reply, observe
 from agentguard.engine.scope import carry, context, deadline
 from agentguard.explain import describe, explain
+from agentguard.policies.breaker import breaker
 from agentguard.policies.fallback import fallback
 from agentguard.policies.retry import retry
 from agentguard.policies.timeout import timeout
@@ -36,6 +37,7 @@ __all__ = [
     "Policy",
     "Reply",
     "RetryBudget",
+    "breaker",
     "carry",
     "context",
     "deadline",
