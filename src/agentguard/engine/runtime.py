@@ -15,7 +15,7 @@ from agentguard.engine import clock
 from agentguard.engine.bounds import alarmed, book, bounded, expired, in_worker, inside, narrowed
 from agentguard.engine.drive import AWAITABLE, STREAM, Ended, HandBack, Stopped, hand_back
 from agentguard.engine.loop import loop_or_refuse
-from agentguard.engine.scope import current
+from agentguard.engine.scope import current, restore
 from agentguard.engine.trouble import trouble
 from agentguard.providers.shapes import is_stream
 
@@ -171,7 +171,7 @@ class Runtime:
                 return await awaitable
             return await alarmed(awaitable, call.deadline, attempt)
         finally:
-            current.set(outer)
+            restore(attempt, outer)
 
     async def pull(self, source: Source, step: Callable[[], Any], until: Deadline | None) -> Any:
         """The next item of a stream, or `Ended`. `step` is the iterator's next, send or throw."""
@@ -189,7 +189,7 @@ class Runtime:
                     return await step()
                 return await alarmed(step(), until, attempt)
             finally:
-                current.set(outer)
+                restore(attempt, outer)
         except StopIteration as stop:
             return Ended(stop.value)
         except Stopped as stopped:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from agentguard.engine.chain import Policy
     from agentguard.events import Listener
 
-__all__ = ["Block", "Scope", "carry", "context", "current", "deadline", "surrounding"]
+__all__ = ["Block", "Scope", "carry", "context", "current", "deadline", "restore", "surrounding"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,7 +52,6 @@ class Scope:
         "bypass",
         "deadline",
         "hooks",
-        "left",
         "listeners",
         "outer",
         "policies",
@@ -79,7 +78,6 @@ class Scope:
         self.bypass = bypass
         self.outer: Scope | Attempt | None = None
         self.block: Block | None = None
-        self.left = False
 
     def within(self, **changes: Any) -> Scope:
         """A scope like this one but for `changes`."""
@@ -103,6 +101,19 @@ def surrounding() -> Scope:
     """The scope of whoever asks."""
     holder = current.get()
     return holder if type(holder) is Scope else cast("Attempt", holder).scope()
+
+
+def restore(attempt: Attempt, outer: Scope | Attempt) -> None:
+    """Put `outer` back after `attempt`, blocks that it left open included.
+
+    Nothing is done in a Context where the attempt is not: a suspended call that the collector
+    closes would otherwise change the scope of whoever runs just then.
+    """
+    holder: Scope | Attempt | None = current.get()
+    while type(holder) is Scope:
+        holder = holder.outer
+    if holder is attempt:
+        current.set(outer)
 
 
 class Block:
@@ -129,19 +140,21 @@ class Block:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Generators and frameworks leave blocks out of order, or in another Context: what was
-        # entered here is marked as left wherever it stands, and the variable goes back to the
-        # nearest scope that is still entered. A ContextVar token would raise instead.
+        # Generators and frameworks leave blocks out of order, or in another Context. A ContextVar
+        # token would raise there; marking the scope as left would reach tasks that still hold it.
+        # So what was entered after this block is put on what was around it, here alone.
+        above: list[Scope] = []
         holder: Scope | Attempt | None = current.get()
-        while isinstance(holder, Scope) and (holder.block is not self or holder.left):
+        while isinstance(holder, Scope) and holder.block is not self:
+            above.append(holder)
             holder = holder.outer
-        if not isinstance(holder, Scope):
+        if not isinstance(holder, Scope) or holder.outer is None:
             return
-        holder.left = True
-        holder = current.get()
-        while isinstance(holder, Scope) and holder.left and holder.outer is not None:
-            holder = holder.outer
-        current.set(holder)
+        rest = holder.outer
+        for scope in reversed(above):
+            kept = scope.within()
+            kept.outer, kept.block, rest = rest, scope.block, kept
+        current.set(rest)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
