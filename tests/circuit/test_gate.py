@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hypothesis.strategies as st
+import pybreaker
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-import pybreaker
 from agentguard.circuit.books import open_books
 from agentguard.circuit.circuit import Circuit
 from agentguard.circuit.gate import CLOSED, HALF_OPEN, OPEN, Gate
@@ -51,9 +51,9 @@ class Model:
             if each != BAD:
                 break
             in_a_row += 1
-        if self.state == CLOSED and in_a_row >= self.fail_max:
-            self.go(OPEN, now, retry_after)
-        elif self.state == HALF_OPEN and how == BAD:
+        if (self.state == CLOSED and in_a_row >= self.fail_max) or (
+            self.state == HALF_OPEN and how == BAD
+        ):
             self.go(OPEN, now, retry_after)
         elif self.state == HALF_OPEN and len(self.votes) >= self.threshold:
             self.go(CLOSED, now)

@@ -9,6 +9,7 @@ from agentguard.circuit.window import Counts
 
 
 def rules(failure=None, slow=None, minimum=1, growth=1.0, longest=600.0):
+    """Rules, with only what a test is about."""
     return Rules(failure, slow, 2.0, minimum, growth, longest)
 
 

@@ -195,7 +195,7 @@ def test_a_stream_is_judged_at_its_end(harness: Harness) -> None:
 @stream_shapes
 @pytest.mark.parametrize("drop", [False, True], ids=["closed", "dropped"])
 def test_a_reader_that_stops_early_is_neutral(harness: Harness, drop) -> None:
-    """pybreaker counts a `break` as a failure: here it is nothing, and a trial's permit is free."""
+    """In pybreaker a `break` is a failure: here it is nothing, and a trial's permit is free."""
     policy = breaker(fail_max=1)
     subject = harness.guard(policy, ["a", "b", "c"], DOWN, ["a", "b"], "back")
     with FakeRuntime() as time:

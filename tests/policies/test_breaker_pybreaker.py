@@ -100,9 +100,9 @@ states = {"closed", "open", "half-open"}
 
 
 def test_threads_run_side_by_side() -> None:
-    """pybreaker holds its lock while the function runs: here eight calls are inside at once."""
+    """Nothing is held while the function runs, unlike in pybreaker: eight calls are inside at once."""
     inside = threading.Barrier(8, timeout=10)
-    ask = breaker()(lambda: inside.wait())
+    ask = breaker()(inside.wait)
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -113,7 +113,7 @@ def test_threads_run_side_by_side() -> None:
 
 
 def test_failures_of_async_functions_count() -> None:
-    """pybreaker takes the coroutine object for a success and never opens."""
+    """In pybreaker the coroutine object is a success, and it never opens."""
     policy = breaker(fail_max=2)
     ask = policy(ScriptedModel(DOWN, repeat_last=True).coroutine)
     for _ in range(2):
@@ -124,7 +124,7 @@ def test_failures_of_async_functions_count() -> None:
 
 
 def test_a_break_out_of_a_generator_is_no_failure() -> None:
-    """pybreaker counts GeneratorExit."""
+    """In pybreaker it is: it counts GeneratorExit."""
     policy = breaker(fail_max=2)
     ask = policy(ScriptedModel(["a", "b"], repeat_last=True).generator)
     for _ in range(4):
@@ -135,7 +135,7 @@ def test_a_break_out_of_a_generator_is_no_failure() -> None:
 
 @pytest.mark.parametrize("exit_", [KeyboardInterrupt, SystemExit, GeneratorExit])
 def test_an_exit_comes_out_as_it_is_and_is_no_failure(exit_) -> None:
-    """pybreaker replaces KeyboardInterrupt by its own error and opens."""
+    """In pybreaker its own error takes its place, and the circuit opens."""
     policy = breaker(fail_max=1)
 
     def ask() -> None:
@@ -147,7 +147,7 @@ def test_an_exit_comes_out_as_it_is_and_is_no_failure(exit_) -> None:
 
 
 def test_the_tripping_call_raises_the_providers_own_error() -> None:
-    """pybreaker raises its own instead, by default."""
+    """In pybreaker its own takes its place, by default."""
     ask = breaker(fail_max=1)(ScriptedModel(DOWN).sync)
     with pytest.raises(ConnectionError) as caught:
         ask()
@@ -155,7 +155,7 @@ def test_the_tripping_call_raises_the_providers_own_error() -> None:
 
 
 def test_an_excluded_error_closes_nothing() -> None:
-    """pybreaker takes it for a success, which closes a half-open circuit."""
+    """In pybreaker it is a success, which closes a half-open circuit."""
     policy = breaker(fail_max=1, exclude=[KeyError])
     ask = policy(ScriptedModel(DOWN, KeyError("x")).sync)
     with FakeRuntime() as time:
@@ -278,7 +278,7 @@ def test_settings_beside_an_existing_breaker_are_refused(settings_) -> None:
 
 
 def test_a_listener_that_raises_breaks_nothing(caplog) -> None:
-    """pybreaker would leave its storage closed for ever; here the others are told too."""
+    """In pybreaker the storage would stay closed for ever; here the others are told too."""
 
     class Bad(pybreaker.CircuitBreakerListener):
         def state_change(self, cb, old_state, new_state) -> None:

@@ -97,11 +97,15 @@ class Books:
         storage = self.storage
         storage.reset_success_counter()
         if state == OPEN:
-            storage.opened_at = self.date(opened_at)
+            self.open_at(self.date(opened_at))
         elif state == CLOSED:
             storage.reset_counter()
         storage.state = state
         return self.notice(state)
+
+    def open_at(self, moment: datetime) -> None:
+        """Write from when on `reset_timeout` counts."""
+        self.storage.opened_at = moment
 
     def notice(self, state: State) -> tuple[Any, Any]:
         """Have the breaker object stand in `state` too."""
@@ -184,6 +188,10 @@ class Redis(Remote):
             int(failures or 0),
             None if not opened else float(opened),
         )
+
+    def open_at(self, moment: datetime) -> None:
+        """Write it even if it is earlier than before, which pybreaker's own storage does not."""
+        self._client.set(self._name("opened_at"), int(moment.timestamp()))
 
     def lease(self, places: int, seconds: float) -> Lease | None:
         """SET NX PX on one key for each place."""
