@@ -69,7 +69,7 @@ class Circuits(RuleBasedStateMachine):
         self.circuit = Circuit(
             "c",
             open_books(self.breaker),
-            Rules(None, None, 5.0, 1, GROWTH, LONGEST),
+            Rules(growth=GROWTH, max_reset_timeout=LONGEST),
             Gate(at_once, LEASE),
             None,
             foreign=False,

@@ -10,7 +10,7 @@ from agentguard.circuit.window import Counts
 
 def rules(failure=None, slow=None, minimum=1, growth=1.0, longest=600.0):
     """Rules, with only what a test is about."""
-    return Rules(failure, slow, 2.0, minimum, growth, longest)
+    return Rules(failure, slow, 2.0 if slow else None, 100, minimum, growth, longest)
 
 
 @pytest.mark.parametrize(

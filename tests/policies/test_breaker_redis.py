@@ -144,7 +144,7 @@ def test_one_trial_among_processes(server: RedisServer, make: Make) -> None:
     processes = [in_process(server, body) for _ in range(5)]
     client = server.client()
     eventually(lambda: int(client.get("ready") or 0) == 5)
-    client.set("openai:pybreaker:opened_at", int(time.time()) - 10)
+    client.set("openai:pybreaker:opened_at", int(time.time()) - 100)
     client.rpush("start", *range(5))
     eventually(lambda: int(client.get("refused") or 0) == 39)
     client.rpush("go", "now")
@@ -156,7 +156,7 @@ def test_one_trial_among_processes(server: RedisServer, make: Make) -> None:
 
 
 def test_a_short_open_time_is_not_cut_by_the_storage(make: Make) -> None:
-    """pybreaker cuts opened_at to whole seconds and lets others in early: here they come later."""
+    """Where pybreaker cuts opened_at to whole seconds and lets others in early, they come later."""
     one, two = make(fail_max=1, reset_timeout=0.9), make(fail_max=1, reset_timeout=0.9)
     ask, other = one(ScriptedModel(DOWN).sync), two(lambda: "ok")
     for _ in range(3):
@@ -314,9 +314,13 @@ def test_half_open_calls_are_counted_among_processes(server: RedisServer, make: 
     client.close()
     time.sleep(0.11)
     answers: list[str] = []
+
+    def call(ask: Callable[[], Any]) -> None:
+        answers.append(how(ask))
+
     threads = [
-        threading.Thread(target=lambda ask=policy(provider): answers.append(how(ask)))
-        for policy in policies
+        threading.Thread(target=call, args=(ask,))
+        for ask in [policy(provider) for policy in policies]
         for _ in range(4)
     ]
     for each in threads:
@@ -346,8 +350,32 @@ def test_a_storage_for_each_circuit(server: RedisServer) -> None:
     client.close()
 
 
+def test_a_storage_that_cannot_be_made_is_a_failed_store(server: RedisServer) -> None:
+    """With Redis down its constructor raises: calls pass, and it is made once that is possible."""
+    client = server.client()
+    made = []
+
+    def storage(name: str) -> pybreaker.CircuitRedisStorage:
+        made.append(threading.current_thread())
+        return pybreaker.CircuitRedisStorage("closed", client, namespace=name)
+
+    ask = breaker(state_storage=storage)(ScriptedModel("ok", repeat_last=True, name="m").coroutine)
+
+    async def call() -> str:
+        return str(await ask())
+
+    server.stop()
+    try:
+        assert asyncio.run(call()) == "ok"
+    finally:
+        server.start()
+    eventually(lambda: asyncio.run(call()) == "ok" and client.get("m:pybreaker:state") is not None)
+    assert threading.current_thread() not in made
+    client.close()
+
+
 def test_a_client_that_decodes_works_too(server: RedisServer, make: Make) -> None:
-    """pybreaker's own breaker fails on decode_responses=True."""
+    """A client with decode_responses=True, on which pybreaker's own breaker fails."""
     policy = make(fail_max=2, client={"decode_responses": True})
     ask = policy(ScriptedModel(DOWN, DOWN).sync)
     assert [how(ask) for _ in range(3)] == ["failed", "failed", "refused"]
@@ -356,7 +384,7 @@ def test_a_client_that_decodes_works_too(server: RedisServer, make: Make) -> Non
 def test_a_success_with_nothing_to_reset_asks_redis_at_most_ten_times_a_second(
     server: RedisServer, make: Make
 ) -> None:
-    """pybreaker needs two commands a call; a cached state needs one command in 0.1 s."""
+    """A cached state costs one command in 0.1 s; in pybreaker each call costs two."""
     ask = make()(ScriptedModel("ok", repeat_last=True).sync)
     ask()
     client = server.client()

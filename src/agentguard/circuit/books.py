@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 
     from agentguard.circuit.gate import State
 
-__all__ = ["CACHED", "DOWN", "Books", "Lease", "Redis", "Remote", "Snapshot", "open_books"]
+__all__ = [
+    "CACHED",
+    "DOWN",
+    "Books",
+    "Lease",
+    "Redis",
+    "Remote",
+    "Snapshot",
+    "open_books",
+    "promise",
+]
 
 T = TypeVar("T")
 Lease = tuple[str, str]
@@ -61,6 +71,8 @@ class Books:
 
     remote = False
     place = "this process's memory"
+    opened: Callable[[], Books] | None = None
+    """What opens the books, where that may block; these here stand in for them until then."""
 
     def __init__(self, breaker: Any, storage: Any) -> None:
         self.breaker = breaker
@@ -206,6 +218,18 @@ class Redis(Remote):
         """Delete the key if it is still ours."""
         name, token = lease
         self._client.eval(_RELEASE, 1, name, token)
+
+
+def promise(breaker: Any, make: Callable[[], Any]) -> Books:
+    """Books on a storage that has yet to be made, which may take a connection."""
+
+    def opened() -> Books:
+        breaker._state_storage = make()  # noqa: SLF001
+        return open_books(breaker)
+
+    books = Remote(breaker, breaker._state_storage)  # noqa: SLF001
+    books.place, books.opened = "the storage", opened
+    return books
 
 
 def open_books(breaker: Any) -> Books:

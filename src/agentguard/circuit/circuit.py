@@ -263,6 +263,12 @@ class Circuit:
         if permit.lease is not None:
             workers.start(functools.partial(self.books.release, permit.lease))
 
+    def read(self) -> Snapshot:
+        """What the storage says; the first time it may have to be made. Called in a worker."""
+        if self.books.opened is not None:
+            self.books = self.books.opened()
+        return self.books.read()
+
     def due(self, now: float) -> int | None:
         """Whether this caller must read the storage: then the version to hand to `sync`."""
         if now < self._fresh:

@@ -7,14 +7,13 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn
 
 from agentguard import events
-from agentguard.circuit.books import open_books
 from agentguard.circuit.circuit import Circuit
 from agentguard.circuit.circuits import Circuits
 from agentguard.circuit.gate import CLOSED, HALF_OPEN, OPEN, Gate
 from agentguard.circuit.refusal import refusal
 from agentguard.circuit.rules import Rules
-from agentguard.circuit.votes import exclusions, vote
-from agentguard.circuit.window import window_maker
+from agentguard.circuit.terms import RESET_TIMEOUT, Terms
+from agentguard.circuit.votes import vote
 from agentguard.engine.arguments import count, one_of, plain, seconds
 from agentguard.engine.chain import Policy
 from agentguard.engine.reply import observe
@@ -36,11 +35,6 @@ if TYPE_CHECKING:
     Mode = Literal["forced_open", "disabled", "observing"]
 
 __all__ = ["Breaker", "breaker"]
-
-FAIL_MAX: Final = 5
-RESET_TIMEOUT: Final = 60.0
-SLOW_CALL: Final = 60.0  # seconds; resilience4j's slowCallDurationThreshold
-MAX_RESET_TIMEOUT: Final = 600.0
 
 _HINT: Final = "breaker(fail_max=5, reset_timeout=60)"
 
@@ -168,132 +162,61 @@ class Breaker(Policy):
         max_reset_timeout: float | None = None,
         on_store_failure: Literal["closed", "open"] = "closed",
     ) -> None:
-        import pybreaker
-
-        if existing is not None and not isinstance(existing, pybreaker.CircuitBreaker):
+        if existing is not None and not self.takes(existing):
             raise TypeError(_wrong_first(existing))
-        if fail_max is not None:
-            count("breaker", "fail_max", fail_max)
-        count("breaker", "success_threshold", success_threshold)
-        count("breaker", "max_circuits", max_circuits)
-        count("breaker", "minimum_calls", minimum_calls)
-        count("breaker", "half_open_calls", half_open_calls)
-        seconds("breaker", "reset_timeout", reset_timeout)
-        seconds("breaker", "trial_lease", trial_lease)
-        for word, given in (("slow_call", slow_call), ("max_reset_timeout", max_reset_timeout)):
-            if given is not None:
-                seconds("breaker", word, given)
-        _part("failure_rate", failure_rate)
-        _part("slow_call_rate", slow_call_rate)
-        if not growth >= 1:
-            raise ValueError(f"breaker(growth=) is a factor of 1 or more, not {growth!r}")
         plain("breaker", "key", key, "a function of the call")
         one_of("breaker", "on_store_failure", on_store_failure, "closed", "open")
-        if slow_call is not None and slow_call_rate is None:
-            slow_call_rate = 1.0
-        rated = failure_rate is not None or slow_call_rate is not None
+        self.half_open_calls = count("breaker", "half_open_calls", half_open_calls)
+        self.trial_lease = seconds("breaker", "trial_lease", trial_lease)
+        self.on_store_failure = on_store_failure
         self.rules = Rules(
             failure_rate,
             slow_call_rate,
-            SLOW_CALL if slow_call is None else slow_call,
+            slow_call,
+            window,
             minimum_calls,
             growth,
-            MAX_RESET_TIMEOUT if max_reset_timeout is None else max_reset_timeout,
+            max_reset_timeout,
         )
-        self.half_open_calls = half_open_calls
-        self.trial_lease = trial_lease
-        self.on_store_failure = on_store_failure
-        self.window = window
-        self._window = window_maker(window)
-        self._mode: Mode | None = None
-        self._clocked = slow_call_rate is not None
-        self._existing = existing
-        self._storage = state_storage
-        self._settings: dict[str, Any] = {
-            "fail_max": fail_max or (sys.maxsize if rated else FAIL_MAX),
-            "reset_timeout": reset_timeout,
-            "success_threshold": success_threshold,
-            "exclude": exclusions(exclude),
-            "listeners": tuple(listeners),
-        }
-        stored = state_storage is not None and not _makes_storages(state_storage)
-        if existing is not None:
-            self._adopt(existing, fail_max, name)
-        if key is not None and (stored or existing is not None):
+        self.terms = Terms(
+            existing,
+            fail_max,
+            reset_timeout,
+            success_threshold,
+            exclude,
+            listeners,
+            state_storage,
+            name,
+            rated=self.rules.rated,
+        )
+        if key is not None and self.terms.single is not None:
             raise TypeError(
                 "breaker(key=) needs a storage for each circuit: pass a function of the circuit's "
                 "name, as in state_storage=lambda name: CircuitRedisStorage(..., namespace=name)"
             )
-        self._name = name
-        single = stored or existing is not None
-        label = name or (None if existing is None else existing.name) or self.name
-        self._circuits = Circuits(self._make, key, max_circuits, label if single else None)
-
-    def _adopt(self, existing: Any, fail_max: int | None, name: str | None) -> None:
-        """An existing breaker brings its own settings: others beside it would be silently lost."""
-        mine = self._settings
-        given: dict[str, tuple[object, object]] = {
-            "fail_max": (fail_max, None),
-            "reset_timeout": (mine["reset_timeout"], RESET_TIMEOUT),
-            "success_threshold": (mine["success_threshold"], 1),
-            "exclude": (mine["exclude"], ()),
-            "listeners": (mine["listeners"], ()),
-            "state_storage": (self._storage, None),
-            "name": (name, None),
-        }
-        for word, (value, default) in given.items():
-            if value != default:
-                raise TypeError(
-                    f"breaker(existing, {word}=...): the pybreaker.CircuitBreaker that was passed "
-                    f"brings its own {word}; set it there"
-                )
-        self._settings |= {
-            "fail_max": existing.fail_max,
-            "reset_timeout": existing.reset_timeout,
-            "success_threshold": existing.success_threshold,
-            "exclude": existing.excluded_exceptions,
-            "listeners": existing.listeners,
-        }
+        self._mode: Mode | None = None
+        self._clocked = self.rules.slow_call_rate is not None
+        limit = count("breaker", "max_circuits", max_circuits)
+        self._circuits = Circuits(self._make, key, limit, self.terms.single)
 
     @classmethod
     def takes(cls, value: object) -> bool:
         """A pybreaker breaker is callable, and yet a setting."""
-        pybreaker = sys.modules.get("pybreaker")
+        pybreaker = sys.modules.get("pybreaker")  # whoever has one has imported it
         return pybreaker is not None and isinstance(value, pybreaker.CircuitBreaker)
 
     def _make(self, label: str) -> Circuit:
-        import pybreaker
-
-        storage = self._storage
-        breaker: Any = self._existing
-        if breaker is None:
-            settings = self._settings
-            breaker = pybreaker.CircuitBreaker(
-                fail_max=settings["fail_max"],
-                reset_timeout=settings["reset_timeout"],
-                success_threshold=settings["success_threshold"],
-                listeners=settings["listeners"],
-                name=label,
-            )
-            if storage is not None:
-                # Not through the constructor, which would read it at once, on an event loop too.
-                made = storage(self._named(label)) if _makes_storages(storage) else storage
-                breaker._state_storage = made  # noqa: SLF001
         circuit = Circuit(
-            self._named(label),
-            open_books(breaker),
+            self.terms.named(label),
+            self.terms.books(label),
             self.rules,
             Gate(self.half_open_calls, self.trial_lease),
-            self._window() if self.rules.rated else None,
-            foreign=self._existing is not None or storage is not None,
+            self.rules.make_window(),
+            foreign=self.terms.foreign,
             barred=self._mode is not None,
         )
-        if self._existing is not None:
-            breaker.add_listener(circuit.watch)
+        self.terms.watch(circuit.watch)
         return circuit
-
-    def _named(self, label: str) -> str:
-        return label if self._name in {None, label} else f"{self._name} {label}"
 
     async def around(self, call: Call, next: Next) -> Reply:
         """Admit the call or refuse it, and count how it ends."""
@@ -385,12 +308,8 @@ class Breaker(Policy):
             return None
         runtime = call.runtime
         now, wall = runtime.monotonic(), runtime.time()
-        excluded = (
-            self._settings["exclude"]
-            if self._existing is None
-            else self._existing.excluded_exceptions
-        )
-        seen = vote(outcome, excluded, wall, slow=self._slow(outcome, began, now))
+        slow = self._slow(outcome, began, now)
+        seen = vote(outcome, self.terms.excluded, wall, slow=slow)
         if circuit.books.remote:
             entry = circuit.enter(permit, seen, now)
             if entry is None and (seen is None or not circuit.heard):
@@ -436,9 +355,9 @@ class Breaker(Policy):
         runtime, books = call.runtime, circuit.books
         try:
             if books.remote:
-                found = await runtime.blocking(functools.partial(books.bounded, books.read))
+                found = await runtime.blocking(functools.partial(books.bounded, circuit.read))
             else:
-                found = books.read()
+                found = circuit.read()
         except Exception as error:
             self._lost(call, circuit, error)
             return
@@ -509,11 +428,11 @@ class Breaker(Policy):
 
     def explain(self) -> Sequence[tuple[str, object]]:
         """The settings, and where the state lives."""
-        settings, rules = self._settings, self.rules
+        terms, rules = self.terms, self.rules
         shown: list[tuple[str, object]] = [
-            ("fail_max", None if settings["fail_max"] == sys.maxsize else settings["fail_max"]),
-            ("reset_timeout", settings["reset_timeout"]),
-            ("success_threshold", settings["success_threshold"]),
+            ("fail_max", terms.fail_max),
+            ("reset_timeout", terms.reset_timeout),
+            ("success_threshold", terms.success_threshold),
             ("half_open_calls", self.half_open_calls),
         ]
         if rules.rated:
@@ -521,25 +440,20 @@ class Breaker(Policy):
                 ("failure_rate", rules.failure_rate),
                 ("slow_call_rate", rules.slow_call_rate),
                 ("slow_call", rules.slow_call),
-                ("window", self.window),
+                ("window", rules.window),
                 ("minimum_calls", rules.minimum_calls),
             ]
         if rules.growth > 1:
             shown.append(("growth", rules.growth))
-        shown += [
-            ("max_reset_timeout", max(rules.max_reset_timeout, settings["reset_timeout"])),
+        if terms.foreign:
+            shown.append(("on_store_failure", self.on_store_failure))
+        place = terms.place(lambda: [circuit.books for circuit in self._circuits.all()])
+        return [
+            *shown,
+            ("max_reset_timeout", max(rules.max_reset_timeout, terms.reset_timeout)),
             ("mode", self._mode or "automatic"),
-            ("state", self._place()),
+            ("state", place),
         ]
-        return shown
-
-    def _place(self) -> str:
-        if self._existing is None and _makes_storages(self._storage):
-            return "a storage for each circuit; rates in this process"
-        known = self._circuits.all()
-        if known and known[0].books.remote:
-            return f"{known[0].books.place}; rates in this process"
-        return "this process's memory"
 
 
 breaker = Bare(Breaker)
@@ -554,18 +468,7 @@ def _raise(circuit: str, after: float | None, why: str) -> NoReturn:
     )
 
 
-def _makes_storages(storage: object) -> bool:
-    return callable(storage)
-
-
 def _wrong_first(value: object) -> str:
     if isinstance(value, int):
         return f"breaker() takes keywords: write breaker(fail_max={value!r})"
     return f"breaker() takes keywords or a pybreaker.CircuitBreaker: write {_HINT}"
-
-
-def _part(word: str, value: float | None) -> None:
-    if value is not None and not 0 < value <= 1:
-        raise ValueError(
-            f"breaker({word}=) is a part of the calls, above 0 to 1, as in 0.5, not {value!r}"
-        )
