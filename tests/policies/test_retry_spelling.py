@@ -88,6 +88,7 @@ def test_a_bare_strategy_is_not_taken_for_a_function(strategy: object) -> None:
         ({"wait": 1.5}, "wait"),
         ({"stop": 5}, "stop"),
         ({"retry": ValueError("x")}, "retry"),
+        ({"wait": tenacity.wait_fixed}, r"wait_fixed\(\.\.\.\), not its class"),
         ({"budget": 100}, "RetryBudget"),
         ({"budget": False}, "RetryBudget"),
         ({"nested": True}, "nested"),
