@@ -37,7 +37,7 @@ def plain(owner: str, name: str, value: object, what: str) -> None:
     """A plain function, or None: the coroutine of an async one would always count as True."""
     if value is None:
         return
-    if inspect.isclass(value) or not callable(value):
+    if not callable(value):
         raise TypeError(f"{owner}({name}=) takes {what}, not {type(value).__name__}")
     if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(type(value).__call__):
         raise TypeError(f"{owner}({name}=) takes {what} that is not async: it must not wait")

@@ -49,7 +49,11 @@ class Spelled(Generic[P, T]):
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], error: TypeError
     ) -> NoReturn:
         signature = inspect.signature(self._make)
-        known = [name for name in signature.parameters if name not in {"args", "kwargs"}]
+        known = [
+            name
+            for name, each in signature.parameters.items()
+            if each.kind not in {each.VAR_POSITIONAL, each.VAR_KEYWORD}
+        ]
         for keyword in kwargs:
             if keyword not in known:
                 raise TypeError(self._foreign(keyword, known)) from None

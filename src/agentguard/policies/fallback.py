@@ -101,7 +101,7 @@ class Fallback(Policy):
             refuse(target)
         plain("fallback", "when", when, "a function of the answer")
         one_of("fallback", "hold", hold, "all")
-        self.models = () if model is None else (model,) if isinstance(model, str) else tuple(model)
+        self.models = _names(model)
         if not targets and not self.models:
             raise TypeError(
                 "fallback() needs somewhere to fall back to: fallback(another_function) or "
@@ -120,32 +120,51 @@ class Fallback(Policy):
         since = marks.moment
         try:
             first = await next(call)
-            if self.when is None or not self.when(await first.answer(hold=self.hold)):
+            if self.when is None:
                 return first
+            answer = await first.answer(hold=self.hold)
         except Exception as error:
             kind = classify(error).kind
-            if first is not None or not self._cures(error, kind):
+            not_held = first is not None and self.hold is None  # a stream that `when` cannot judge
+            if not_held or not self._cures(error, kind):
                 raise
             primary = error
+        else:
+            if not self.when(answer):
+                return first
         failed: list[str] = []
-        for alternative in self._alternatives(call):
-            call.emit(events.FellBack, kind, alternative.target.name)
-            try:
-                reply = await alternative.run(alternative.target, number=1, wait=0.0)
-                if self.when is None or not self.when(await reply.answer(hold=self.hold)):
-                    return reply
-                await reply.discard()
-                failed.append(f"{alternative.target.name} was not better")
-            except Exception as error:
-                kind = classify(error).kind
-                if kind == "control":
-                    raise
-                failed.append(f"{alternative.target.name} failed ({type(error).__name__}, {kind})")
+        served = await self._turn_to_targets(call, kind, failed)
+        if served is not None:
+            return served
         if primary is None:
             return first  # type: ignore[return-value]  # one of the two is there
-        told = marks.noted(primary, since)
-        marks.note(primary, f"{told + '; ' if told else ''}fell back: {', '.join(failed)}")
+        if failed:
+            told = marks.noted(primary, since)
+            marks.note(primary, f"{told + '; ' if told else ''}fell back: {', '.join(failed)}")
         raise primary
+
+    async def _turn_to_targets(self, call: Call, kind: Kind, failed: list[str]) -> Reply | None:
+        """The answer of the first target that serves; None when all of them `failed`."""
+        for alternative in self._alternatives(call):
+            if call.deadline is not None and call.deadline.at <= call.runtime.monotonic():
+                return None  # a bound around all of this has passed
+            name = alternative.target.name
+            call.emit(events.FellBack, kind, name)
+            try:
+                reply = await alternative.run(alternative.target, number=1, wait=0.0)
+                answer = None if self.when is None else await reply.answer(hold=self.hold)
+            except Exception as error:
+                kind = classify(error).kind
+                if kind in {"control", "cancelled"}:
+                    raise
+                failed.append(f"{name} failed ({type(error).__name__}, {kind})")
+                continue
+            if self.when is None or not self.when(answer):
+                return reply
+            await reply.discard()
+            kind = "rejected"
+            failed.append(f"{name} was not better")
+        return None
 
     def _cures(self, error: Exception, kind: Kind) -> bool:
         if kind in {"control", "cancelled"}:
@@ -211,15 +230,35 @@ def takes_model(fn: Callable[..., Any]) -> bool:
 
 def with_model(call: Call, model: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The call's arguments with `model` in place of its own, however that was passed."""
-    if "model" not in call.kwargs and call.args:
-        try:
-            names = list(inspect.signature(call.target.fn).parameters)
-        except (TypeError, ValueError):
-            names = []
-        if "model" in names and names.index("model") < len(call.args):
-            at = names.index("model")
-            return (*call.args[:at], model, *call.args[at + 1 :]), call.kwargs
-    return call.args, {**call.kwargs, "model": model}
+    at = None if "model" in call.kwargs else _place_of_model(call.target.fn)
+    if at is None or at >= len(call.args):
+        return call.args, {**call.kwargs, "model": model}
+    return (*call.args[:at], model, *call.args[at + 1 :]), call.kwargs
+
+
+def _place_of_model(fn: Callable[..., Any]) -> int | None:
+    """Where `model` stands among the positional arguments, if it can be one."""
+    try:
+        parameters = list(inspect.signature(fn).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    for at, each in enumerate(parameters):
+        if each.kind not in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD):
+            return None
+        if each.name == "model":
+            return at
+    return None
+
+
+def _names(model: str | Sequence[str] | None) -> tuple[str, ...]:
+    names = () if model is None else (model,) if isinstance(model, str) else model
+    checked: Sequence[object] = names if isinstance(names, (tuple, list)) else (names,)
+    for each in checked:
+        if not isinstance(each, str):
+            raise TypeError(
+                f"fallback(model=) takes the name of a model, or several, not {type(each).__name__}"
+            )
+    return tuple(names)
 
 
 def surely_sync(target: Target) -> bool:

@@ -118,6 +118,8 @@ class Retry(Policy):
     ) -> None:
         for name, strategy in (("wait", wait), ("stop", stop), ("retry", retry)):
             plain("retry", name, strategy, "a strategy such as tenacity.wait_fixed(1)")
+            if isinstance(strategy, type):
+                raise TypeError(f"retry({name}=) takes {strategy.__name__}(...), not its class")
         plain("retry", "on_result", on_result, "a function of the answer")
         one_of("retry", "hold", hold, "all")
         one_of("retry", "nested", nested, "multiply")
