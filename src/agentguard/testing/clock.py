@@ -6,10 +6,12 @@ import functools
 import heapq
 import itertools
 import math
+import os
 import random
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard.engine import clock, workers
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
     from datetime import datetime
-    from types import TracebackType
+    from types import FrameType, TracebackType
     from typing import Self
 
 __all__ = ["FakeRuntime", "StandStill", "pause", "pause_async"]
@@ -237,6 +239,7 @@ class FakeRuntime(clock.Clock):
             timer.loop, timer.ring = loop, ring
             heapq.heappush(self._timers, timer)
             self._progress += 1
+            self._watch()
         loop.probe()
         return timer
 
@@ -397,17 +400,13 @@ class FakeRuntime(clock.Clock):
 
     def _reason(self) -> str:
         frames = sys._current_frames()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        busy: list[str] = []
-        for ident, job in tuple(self._running.items()):
-            frame = frames.get(ident)
-            if job in self._awake and frame is not None:
-                code = frame.f_code
-                busy.append(f"a worker in {code.co_qualname} ({code.co_filename}:{frame.f_lineno})")
-        busy += [
-            "an event loop that never comes to rest"
-            for loop in self._loops.values()
-            if loop.waiting
+        busy = [
+            f"a worker in {_place(frames[ident])}"
+            for ident, job in tuple(self._running.items())
+            if job in self._awake and ident in frames
         ]
+        if any(loop.waiting for loop in self._loops.values()):
+            busy.append("an event loop that never comes to rest")
         return (
             f"virtual time stood still at {self.now:g} s for {self._patience:g} real seconds, because "
             f"something waits for real: {', '.join(busy) or 'a thread of the test'}. Fakes wait "
@@ -481,6 +480,16 @@ class _Job(workers.Job):
             super().run()
         finally:
             self._runtime.ended(self)
+
+
+def _place(frame: FrameType) -> str:
+    """Where a thread is: the innermost line that is not the standard library's."""
+    library = str(Path(os.__file__).parent)
+    inner: FrameType | None = frame
+    while inner is not None and inner.f_code.co_filename.startswith(library):
+        inner = inner.f_back
+    at = inner or frame
+    return f"{at.f_code.co_qualname} ({at.f_code.co_filename}:{at.f_lineno})"
 
 
 def pause(seconds: float) -> None:
