@@ -45,7 +45,7 @@ async def alarmed(awaitable: Awaitable[T], deadline: Deadline, attempt: Attempt)
         rung = True
         task.cancel()
 
-    left = max(deadline.at - clock.now().monotonic(), 0.0)
+    left = max(deadline.at - clock.monotonic(), 0.0)
     alarm = clock.now().alarm(asyncio.get_running_loop(), left, ring)
     try:
         value = await awaitable
@@ -76,7 +76,7 @@ def bounded(
     hung.admit()
     job = workers.start(work)
     try:
-        in_time = clock.now().wait(job.done, max(deadline.at - clock.now().monotonic(), 0.0))
+        in_time = clock.now().wait(job.done, max(deadline.at - clock.monotonic(), 0.0))
     except BaseException:  # KeyboardInterrupt: nobody waits for the worker any more
         _leave(job, hung, late)
         raise

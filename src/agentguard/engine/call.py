@@ -170,7 +170,7 @@ class Attempt:
 
     def __init__(self, call: Call) -> None:
         self.call = call
-        self.started = clock.now().monotonic()
+        self.started = clock.monotonic()
         self.first: float | None = None
         self.value: Any = None
         self.record: AttemptRecord | None = None
@@ -234,7 +234,7 @@ class Attempt:
     def seen(self) -> None:
         """The first content is there."""
         if self.first is None:
-            self.first = clock.now().monotonic() - self.started
+            self.first = clock.monotonic() - self.started
 
     def late(self, value: object) -> None:
         """An answer that nobody waited for: its usage is booked, the answer itself let go."""
@@ -263,7 +263,7 @@ class Attempt:
         if record is None:
             return
         record.outcome = outcome.kind
-        record.duration = clock.now().monotonic() - self.started
+        record.duration = clock.monotonic() - self.started
         record.first_token = self.first
         record.model, record.usage = outcome.model, outcome.usage
         if outcome.error is not None:

@@ -259,7 +259,7 @@ def _turn(what: HandBack, coro: Coroutine[Any, Any, Reply]) -> Any:
 
 def _begin(name: str, scope: Scope) -> CallRecord:
     parent = None if scope.attempt is None else scope.attempt.call.record
-    record = CallRecord(name, clock.now().monotonic(), scope.tags, parent)
+    record = CallRecord(name, clock.monotonic(), scope.tags, parent)
     announce(scope, record, events.CallStarted(record))
     return record
 

@@ -266,7 +266,7 @@ class Source:
             await self._fail(error)
             raise
         finally:
-            self.idle_since = clock.now().monotonic()
+            self.idle_since = clock.monotonic()
             self._lock.release()
 
     async def hold(self) -> list[Any]:
@@ -326,11 +326,11 @@ class Source:
             return Ended(self.returned)
         until = self.deadline
         if self.patience:
-            began = clock.now().monotonic()
+            began = clock.monotonic()
             for each in self.patience:
                 until = narrower(until, each.until(began))
             item = await self.runtime.pull(self, step, until)
-            waited = clock.now().monotonic() - began
+            waited = clock.monotonic() - began
             for each in self.patience:
                 if each.left is not None:
                     each.left -= waited

@@ -72,7 +72,7 @@ class Runtime:
 
     def monotonic(self) -> float:
         """Seconds on a clock that never goes back."""
-        return clock.now().monotonic()
+        return clock.monotonic()
 
     def time(self) -> float:
         """Seconds since the epoch."""

@@ -226,7 +226,7 @@ class deadline(Block):  # noqa: N801
 
     def surround(self, outer: Scope) -> Scope:
         """Narrow the deadline around, counted from now."""
-        at = clock.now().monotonic() + self.seconds
+        at = clock.monotonic() + self.seconds
         mine = Deadline(at, "deadline", self.seconds, error=DeadlineExceeded)
         return outer.within(deadline=narrower(outer.deadline, mine))
 

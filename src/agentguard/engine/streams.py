@@ -262,7 +262,7 @@ def watch(source: Source) -> None:
     global _reaper  # noqa: PLW0603  one thread for the process, begun on demand
     if source.runtime.is_async:
         source.loop = loop_or_refuse()
-    source.idle_since = clock.now().monotonic()
+    source.idle_since = clock.monotonic()
     _open.add(source)
     if _reaper is None or not _reaper.is_alive():
         _reaper = threading.Thread(target=_reap_forever, name="agentguard-reaper", daemon=True)
@@ -295,7 +295,7 @@ def _reap_forever() -> None:
     while True:
         tick.wait(_REAPER_SECONDS)
         settle_lost()
-        reap(clock.now().monotonic())
+        reap(clock.monotonic())
         if not _open:
             _reaper = None
             if not _open:  # nothing came between the two looks; else whoever came starts another
