@@ -103,11 +103,15 @@ def never_suspends(make: Make) -> None:
 
 
 def suspended(error: BaseException | None) -> bool:
-    """Whether the driver of sync calls complained, or asyncio that no loop runs."""
-    text = str(error)
-    return isinstance(error, RuntimeError) and (
-        "awaited something of its own" in text or "no running event loop" in text
-    )
+    """Whether the driver of sync calls complained, or asyncio, which has no loop in one."""
+    if error is None or isinstance(error, GuardError):
+        return False
+    if isinstance(error, RuntimeError) and "awaited something of its own" in str(error):
+        return True
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return place is not None and str(place.tb_frame.f_globals.get("__name__")).startswith("asyncio")
 
 
 def is_the_same_in_every_shape(make: Make) -> None:
