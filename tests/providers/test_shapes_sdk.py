@@ -20,7 +20,7 @@ from tests.providers.sdk_targets import (
     google_client,
     openai_client,
 )
-from tests.providers.wire import litellm_types
+from tests.providers.wire import litellm_types, own_loop
 
 SECRET = "swordfish"
 CHUNKS = ["The pass", "word is sw", "ord", "fish, ", "again sword", "fish", "."]
@@ -137,7 +137,7 @@ def litellm(provider: FakeProvider, *, route: str = "openai") -> Iterator[Any]:
     import litellm
 
     url = provider.openai_url if route == "openai" else provider.anthropic_url
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), own_loop():
         warnings.simplefilter("ignore")  # it uses what pydantic deprecates, for every chunk
         items = list(
             litellm.completion(

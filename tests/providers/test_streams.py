@@ -20,7 +20,7 @@ from tests.providers.sdk_targets import (
     google_client,
     openai_client,
 )
-from tests.providers.wire import litellm_types
+from tests.providers.wire import litellm_types, own_loop
 
 SECRET = "swordfish"
 
@@ -80,13 +80,14 @@ def litellm_stream(provider: FakeProvider) -> Iterator[Any]:
     litellm_types()
     import litellm
 
-    yield litellm.completion(
-        "openai/m",
-        messages=QUESTION,
-        stream=True,
-        api_base=provider.openai_url,
-        api_key="sk-test",
-    )
+    with own_loop():
+        yield litellm.completion(
+            "openai/m",
+            messages=QUESTION,
+            stream=True,
+            api_base=provider.openai_url,
+            api_key="sk-test",
+        )
 
 
 STREAMS: dict[str, Any] = {

@@ -7,10 +7,12 @@ skipped for it.
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 JSON = dict[str, Any]
@@ -20,6 +22,18 @@ Channel = tuple[Hashable, ...]
 def installed(name: str) -> bool:
     """Tell whether a distribution's package can be imported here."""
     return importlib.util.find_spec(name) is not None
+
+
+@contextmanager
+def own_loop() -> Iterator[None]:
+    """An event loop for LiteLLM, which asks for the thread's even in sync calls; closed after."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def litellm_types() -> Any:
