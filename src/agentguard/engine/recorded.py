@@ -67,7 +67,7 @@ class _Recorded:
         self._stream = stream
         self._attempt = attempt
         self._reading = reading
-        self._ends: bool | None = False
+        self._ends: bool | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -117,10 +117,14 @@ class _Recorded:
         return item
 
     def _end(self) -> None:
-        target = self._attempt.call.target
+        call = self._attempt.call
+        target, strict = call.target, call.runtime.options.strict_streams
         if self._reading.finished:
             target.ends = True
-        elif self._ends or (self._ends is None and target.ends):
+            return
+        if strict is None:
+            strict = target.ends if self._ends is None else self._ends
+        if strict:
             raise StreamTruncated(
                 f"the stream recorded in {target.name} ended without its terminal signal: the "
                 "answer is cut off"

@@ -244,7 +244,12 @@ def _kind(error: Exception, found: Evidence, bases: Sequence[tuple[str, str]]) -
     if kind is None and found.answered:
         kind = _first(vague_kind_of_code, found.codes)
     if kind is None:
-        return _unreadable(error, bases) or kind_of_name(bases) or _of_errno(error)
+        return (
+            _unreadable(error, bases)
+            or kind_of_name(bases)
+            or _of_errno(error)
+            or _of_nothing(error, bases)
+        )
     if kind in _COARSE:
         by_name = kind_of_name(bases)
         if by_name in _FINER:
@@ -279,6 +284,12 @@ def _unreadable(error: Exception, bases: Sequence[tuple[str, str]]) -> Kind | No
     if module.startswith(_READERS_OF_TEXT):
         return None
     return "server" if module.partition(".")[0] in _READERS_OF_ANSWERS else None
+
+
+def _of_nothing(error: Exception, bases: Sequence[tuple[str, str]]) -> Kind | None:
+    """LangChain's error for a stream that ended without a single chunk (`chat_models.py`)."""
+    nothing = bases[0][1] == "ValueError" and str(error) == "No generation chunks were returned"
+    return "truncated" if nothing else None
 
 
 def _of_errno(error: Exception) -> Kind | None:
