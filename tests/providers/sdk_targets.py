@@ -6,8 +6,10 @@ One environment holds one generation of SDKs: `GENERATION` says which.
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib.metadata
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -35,6 +37,13 @@ def generation() -> str:
 
 
 GENERATION: Final = generation()
+
+
+def let_go() -> None:
+    """Collect the clients that SDKs and LangChain's models leave open, without their warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def openai_client(provider: FakeProvider, timeout: float) -> Any:

@@ -13,7 +13,7 @@ import pytest
 from agentguard.providers.failures import classify
 from agentguard.testing.provider import FakeProvider
 from tests.providers.fault_rows import STREAM, UNARY, Row
-from tests.providers.sdk_targets import GENERATION, Target, stream_targets, unary_targets
+from tests.providers.sdk_targets import GENERATION, Target, let_go, stream_targets, unary_targets
 
 TARGETS = {"unary": unary_targets(), "stream": stream_targets()}
 ROWS = {"unary": UNARY, "stream": STREAM}
@@ -39,6 +39,7 @@ def server() -> Iterator[FakeProvider]:
     """One provider for the whole matrix."""
     with FakeProvider() as provider:
         yield provider
+    let_go()
 
 
 @pytest.fixture
