@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Strategy = Callable[[RetryCallState], Any]
 
-__all__ = ["Strategy", "asks_again", "state_of"]
+__all__ = ["asks_again", "state_of"]
 
 
 def state_of(
