@@ -1,0 +1,130 @@
+"""The demo's picture: a line of time for each side, and a table."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+from agentguard import events
+from demo_callers import CALLERS, PATIENCE
+from demo_weather import FORECAST, SLICE, SLICES
+
+if TYPE_CHECKING:
+    from demo import Answer
+
+INK = "?X!FR."
+"""What a slice of time shows: the worst that happened in it, worst first."""
+
+LEGEND = """
+    .  answered          R  answered, after another request     F  answered by the fallback
+    X  error             !  error in mid-answer, and the application was told what had arrived
+    ?  half an answer that looks like a whole one
+"""
+
+AFTERWARDS = """
+On your own code: put one decorator on whatever calls a model. Nothing else changes.
+
+    import agentguard as ag
+
+    @ag.guard(ag.fallback(another_model), ag.retry(attempts=3), ag.breaker(), ag.timeout(30))
+    def ask(question): ...      # or async def, a generator, a function that returns a stream
+
+    with ag.report() as r:      # what happened inside, call by call
+        ask("Why is the sky blue?")
+    print(r)
+"""
+
+
+def opening() -> None:
+    questions, seconds = SLICES * len(CALLERS), SLICES * SLICE
+    print(
+        f"{questions} questions in {seconds:.0f} seconds through {', '.join(CALLERS)}, twice:\n"
+        f"  bare     the SDKs as they come (they retry twice), timeout {PATIENCE:g} s, not 600\n"
+        f"  guarded  fallback + retry + breaker + timeout {PATIENCE:g} s\n",
+        flush=True,
+    )
+
+
+def results(bare: list[Answer], guarded: list[Answer]) -> None:
+    print(f"{'':9}{''.join(_label(spell.name, spell.slices) for spell in FORECAST)}")
+    print(f"bare     {timeline(bare)}")
+    print(f"guarded  {timeline(guarded)}")
+    print(f"circuits {circuits(guarded)}    o opens, c closes")
+    print(LEGEND)
+    print(f"{'':42}{'bare':>10}{'guarded':>10}")
+    for label, one, other in rows(bare, guarded):
+        print(f"{label:42}{one:>10}{other:>10}")
+    print("\nOne guarded call, from inside:\n")
+    print(_indented(str(liveliest(guarded).report)))
+    print(AFTERWARDS)
+
+
+def ink(answer: Answer) -> str:
+    """One character for what became of one question."""
+    if answer.half:
+        return "?"
+    if answer.error is not None:
+        return "!" if answer.told else "X"
+    if answer.events(events.FellBack):
+        return "F"
+    return "R" if answer.requests > 1 else "."
+
+
+def timeline(answers: list[Answer]) -> str:
+    worst = ["."] * SLICES
+    for answer in answers:
+        at = answer.question.slice
+        worst[at] = min(worst[at], ink(answer), key=INK.index)
+    return "".join(worst)
+
+
+def circuits(answers: list[Answer]) -> str:
+    line = [" "] * SLICES
+    for answer in answers:
+        if answer.events(events.CircuitClosed):
+            line[answer.question.slice] = "c"
+        if answer.events(events.CircuitOpened):
+            line[answer.question.slice] = "o"
+    return "".join(line)
+
+
+def rows(*sides: list[Answer]) -> list[tuple[str, str, str]]:
+    """The table: a label, and a figure for each side."""
+
+    def row(label: str, *figures: object) -> tuple[str, str, str]:
+        one, other = map(str, figures)
+        return label, one, other
+
+    return [
+        row("answered whole", *(sum(a.whole for a in side) for side in sides)),
+        row("half answers passed off as whole ones", *(sum(a.half for a in s) for s in sides)),
+        row("errors", *(sum(a.error is not None for a in side) for side in sides)),
+        row("  of these in mid-answer, reported as such", *(sum(a.told for a in s) for s in sides)),
+        row("median time to the end, seconds", *(f"{quantile(s, 50):.2f}" for s in sides)),
+        row("95 of 100 ended within, seconds", *(f"{quantile(s, 95):.2f}" for s in sides)),
+        row("requests to the provider", *(sum(a.requests for a in side) for side in sides)),
+        row("answered by the fallback", "-", count(sides[1], events.FellBack)),
+        row("circuits opened", "-", count(sides[1], events.CircuitOpened)),
+        row("circuits closed again", "-", count(sides[1], events.CircuitClosed)),
+    ]
+
+
+def quantile(answers: list[Answer], percent: int) -> float:
+    return statistics.quantiles([answer.seconds for answer in answers], n=100)[percent - 1]
+
+
+def count(answers: list[Answer], kind: type[events.Event]) -> int:
+    return sum(answer.events(kind) for answer in answers)
+
+
+def liveliest(answers: list[Answer]) -> Answer:
+    """An answer that took retries and the fallback too, if there is one."""
+    return max(answers, key=lambda a: (a.whole, a.events(events.FellBack), a.requests))
+
+
+def _label(name: str, width: int) -> str:
+    return f"|{name}"[:width].ljust(width)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
