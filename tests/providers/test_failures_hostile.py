@@ -58,7 +58,9 @@ def test_an_exception_whose_every_attribute_raises_is_unknown():
     assert classify(Cursed()).kind == "unknown"
 
 
-@pytest.mark.parametrize("fake", [mock.Mock(), mock.MagicMock(), mock.Mock(spec=int)])
+@pytest.mark.parametrize(
+    "fake", [mock.Mock(), mock.MagicMock(), mock.Mock(spec=int)], ids=["mock", "magic", "spec"]
+)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_mock_in_an_attribute_is_not_taken_for_a_value(name: str, fake: mock.Mock):
     """Mocks answer everything and claim to be what they are specified as."""
