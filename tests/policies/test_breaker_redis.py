@@ -17,7 +17,7 @@ import pytest
 
 from agentguard import errors, events, report
 from agentguard.policies.breaker import breaker
-from agentguard.testing import ScriptedModel
+from agentguard.testing import FakeRuntime, ScriptedModel
 from tests.policies.redis_server import RedisServer
 
 DOWN = ConnectionError("refused")
@@ -372,6 +372,19 @@ def test_a_storage_that_cannot_be_made_is_a_failed_store(server: RedisServer) ->
     eventually(lambda: asyncio.run(call()) == "ok" and client.get("m:pybreaker:state") is not None)
     assert threading.current_thread() not in made
     client.close()
+
+
+def test_virtual_time_rules_a_circuit_in_redis_too(make: Make) -> None:
+    """The open time is computed from the library's clock, whatever the server's says."""
+    policy = make(fail_max=1, reset_timeout=60)
+    ask = policy(ScriptedModel(DOWN, "back").sync)
+    with FakeRuntime() as clock:
+        assert [how(ask), how(ask)] == ["failed", "refused"]
+        clock.advance(59)
+        assert how(ask) == "refused"
+        clock.advance(1)
+        assert how(ask) == "back"
+    assert policy.states() == {"breaker": "closed"}
 
 
 def test_a_client_that_decodes_works_too(server: RedisServer, make: Make) -> None:

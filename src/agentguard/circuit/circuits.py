@@ -55,19 +55,25 @@ class Circuits:
         target = call.target
         if self._single is None and target.endpoint.provider is not None:
             return self._of_provider(call, (target, call.kwargs.get("model")))
-        circuit = self._of(*((None, None) if self._single is not None else (call.key, target.name)))
-        if len(self.by_target) >= self.limit:
-            self.by_target.clear()
-        self.by_target[target] = circuit
+        key, label = (None, None) if self._single is not None else (call.key, target.name)
+        circuit = self._of(key, label)
+        with self._lock:
+            if len(self.by_target) >= self.limit:
+                self.by_target.clear()
+            if self._by_key.get(key) is circuit:  # not forgotten meanwhile
+                self.by_target[target] = circuit
         return circuit
 
     def _of_provider(self, call: Call, near: tuple[Target, object]) -> Circuit:
         circuit = self._by_model.get(near)
         if circuit is None:
-            circuit = self._of(call.key, _label(call))
-            if len(self._by_model) >= self.limit:
-                self._by_model.clear()
-            self._by_model[near] = circuit
+            key = call.key
+            circuit = self._of(key, _label(call))
+            with self._lock:
+                if len(self._by_model) >= self.limit:
+                    self._by_model.clear()
+                if self._by_key.get(key) is circuit:
+                    self._by_model[near] = circuit
         return circuit
 
     def all(self) -> list[Circuit]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from agentguard import events
 from agentguard.circuit.circuit import Circuit
@@ -12,6 +12,7 @@ from agentguard.circuit.circuits import Circuits
 from agentguard.circuit.gate import CLOSED, HALF_OPEN, OPEN, Gate
 from agentguard.circuit.refusal import refusal
 from agentguard.circuit.rules import Rules
+from agentguard.circuit.spellings import HINT, SPELLINGS
 from agentguard.circuit.terms import RESET_TIMEOUT, Terms
 from agentguard.circuit.votes import vote
 from agentguard.engine.arguments import count, one_of, plain, seconds
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     Mode = Literal["forced_open", "disabled", "observing"]
 
 __all__ = ["Breaker", "breaker"]
-
-_HINT: Final = "breaker(fail_max=5, reset_timeout=60)"
 
 
 class Breaker(Policy):
@@ -102,40 +101,7 @@ class Breaker(Policy):
         '42'
     """
 
-    spellings: ClassVar[Mapping[str, str]] = {
-        "": _HINT,
-        "failure_threshold": "fail_max=",
-        "max_failures": "fail_max=",
-        "threshold": "fail_max=",
-        "default_threshold": "fail_max=",
-        "recovery_timeout": "reset_timeout=, in seconds",
-        "timeout": "reset_timeout=, in seconds",
-        "timeout_duration": "reset_timeout=, in seconds",
-        "default_ttl": "reset_timeout=, in seconds",
-        "ttl": "reset_timeout=, in seconds",
-        "break_duration": "reset_timeout=, in seconds",
-        "wait_duration_in_open_state": "reset_timeout=, in seconds",
-        "expected_exception": "exclude= for what must not count; provider failures count by kind",
-        "exclude_exceptions": "exclude=",
-        "ignore_exceptions": "exclude=",
-        "record_exceptions": "exclude= for what must not count; provider failures count by kind",
-        "fallback_function": "guard(fallback(...), breaker(...))",
-        "throw_new_error_on_trip": "nothing: the provider's own error always comes out",
-        "repository": "state_storage=",
-        "storage": "state_storage=",
-        "redis": "state_storage=pybreaker.CircuitRedisStorage(...)",
-        "failure_rate_threshold": "failure_rate=, a part between 0 and 1",
-        "slow_call_rate_threshold": "slow_call_rate=, a part between 0 and 1",
-        "slow_call_duration_threshold": "slow_call=, in seconds",
-        "sliding_window_size": 'window=100 for calls or window="60s" for time',
-        "sliding_window_type": 'window=100 for calls or window="60s" for time',
-        "sampling_duration": 'window="60s"',
-        "minimum_number_of_calls": "minimum_calls=",
-        "minimum_throughput": "minimum_calls=",
-        "permitted_number_of_calls_in_half_open_state": "half_open_calls=",
-        "half_open_max_calls": "half_open_calls=",
-        "max_wait_duration_in_half_open_state": "trial_lease=, in seconds",
-    }
+    spellings: ClassVar[Mapping[str, str]] = SPELLINGS
 
     def __init__(
         self,
@@ -198,6 +164,7 @@ class Breaker(Policy):
         self._clocked = self.rules.slow_call_rate is not None
         limit = count("breaker", "max_circuits", max_circuits)
         self._circuits = Circuits(self._make, key, limit, self.terms.single)
+        self._near = self._circuits.by_target.get  # bound once: it is asked on every call
 
     @classmethod
     def takes(cls, value: object) -> bool:
@@ -220,7 +187,7 @@ class Breaker(Policy):
 
     async def around(self, call: Call, next: Next) -> Reply:
         """Admit the call or refuse it, and count how it ends."""
-        circuit = self._circuits.by_target.get(call.target) or self._circuits.find(call)
+        circuit = self._near(call.target) or self._find(call)
         permit = circuit.door
         if permit is None or call.deadline is not None:
             permit = await self._admit(call, circuit)
@@ -229,6 +196,12 @@ class Breaker(Policy):
         began = call.runtime.monotonic() if self._clocked else 0.0
         hook = functools.partial(self._heard, call, circuit, permit, began)
         return await observe(next(call), hook)
+
+    def _find(self, call: Call) -> Circuit:
+        circuit = self._circuits.find(call)
+        if circuit.barred != (self._mode is not None):  # made while the mode was switched
+            circuit.bar(barred=self._mode is not None)
+        return circuit
 
     async def _admit(self, call: Call, circuit: Circuit) -> Permit | None:
         """A permit, or None to pass uncounted; a refusal is raised."""
@@ -471,4 +444,4 @@ def _raise(circuit: str, after: float | None, why: str) -> NoReturn:
 def _wrong_first(value: object) -> str:
     if isinstance(value, int):
         return f"breaker() takes keywords: write breaker(fail_max={value!r})"
-    return f"breaker() takes keywords or a pybreaker.CircuitBreaker: write {_HINT}"
+    return f"breaker() takes keywords or a pybreaker.CircuitBreaker: write {HINT}"
