@@ -264,7 +264,7 @@ def _hands_async_stream(model: ScriptedModel) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> AsyncScriptedStream:
         try:
             entry = model.play(args, kwargs)
-        except BaseException as error:  # noqa: BLE001  raised by the stream instead
+        except BaseException as error:
             entry = error
         return AsyncScriptedStream(model.tape(entry))
 
