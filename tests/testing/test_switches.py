@@ -85,7 +85,7 @@ def test_guards_are_back_after_disabled() -> None:
 def test_no_wait_retries_at_once(harness: Harness) -> None:
     """Pauses return at once in every shape."""
     model = ScriptedModel(ConnectionError(), ConnectionError(), "ok")
-    fn = retry(attempts=3, wait=lambda state: 1000.0)(model.shape(harness.shape))
+    fn = retry(attempts=3, wait=lambda state: 100.0)(model.shape(harness.shape))
 
     async def consume() -> list[Any]:
         answer = fn("hi")
