@@ -78,7 +78,8 @@ def bounded(
     try:
         in_time = clock.now().wait(job.done, max(deadline.at - clock.monotonic(), 0.0))
     except BaseException:  # KeyboardInterrupt: nobody waits for the worker any more
-        _leave(job, hung, late)
+        if not _leave(job, hung, late):
+            late(job)
         raise
     if not in_time and _leave(job, hung, late):
         raise expired(attempt, deadline)
@@ -114,7 +115,9 @@ async def in_worker(
         else:
             await alarmed(arrived, deadline, attempt)
     except BaseException:
-        _leave(job, hung, late or functools.partial(book, attempt))
+        late = late or functools.partial(book, attempt)
+        if not _leave(job, hung, late):
+            late(job)
         raise
     return cast("T", _result(job))
 
@@ -172,6 +175,8 @@ def book(attempt: Attempt | None, job: workers.Job) -> None:
 
 def narrowed(target: Target, kwargs: dict[str, Any], left: float) -> dict[str, Any]:
     """Tell a recognised SDK method about the bound too, so that a worker left behind ends soon."""
-    if "timeout" in kwargs or not target.endpoint.takes_timeout:
+    endpoint = target.endpoint
+    if "timeout" in kwargs or not endpoint.takes_timeout:
         return kwargs
-    return {**kwargs, "timeout": left}
+    # The client's own timeout may be tighter: it is never lengthened.
+    return {**kwargs, "timeout": left if endpoint.timeout is None else min(left, endpoint.timeout)}

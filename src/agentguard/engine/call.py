@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, cast
 
 from agentguard.engine import clock
-from agentguard.engine.loop import finish_later
+from agentguard.engine.loop import finish_later, kept
 from agentguard.engine.records import AttemptRecord
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Partial
@@ -245,16 +245,18 @@ class Attempt:
             self.record.model, self.record.usage = self.model, self.usage
             self.call.emit(events.LateResult, self.record)
 
-    async def end(self, outcome: Outcome) -> None:
+    async def end(self, outcome: Outcome, *, wait: bool = True) -> None:
         """The attempt is over, exactly once: tell its hooks and the listeners."""
         if self._ended:
             return
         self._ended = True
         hooks, self._ends = self._ends, None
-        if hooks is not None:
-            await tell(hooks, outcome)
-        if self.record is not None:
-            self._write(outcome)
+        try:
+            if hooks is not None:
+                await tell(hooks, outcome, wait=wait)
+        finally:
+            if self.record is not None:
+                self._write(outcome)
 
     def _write(self, outcome: Outcome) -> None:
         from agentguard import events
@@ -322,18 +324,31 @@ class Outcome:
         return Partial(reading.text, self.usage)
 
 
-async def tell(hooks: Iterable[OutcomeHook], outcome: Outcome) -> None:
-    """Run outcome hooks: what they raise is logged, and a cancelled caller does not wait for them."""
+async def tell(hooks: Iterable[OutcomeHook], outcome: Outcome, *, wait: bool = True) -> None:
+    """Run outcome hooks, each of them whatever happens to the others.
+
+    What they raise is logged. A cancelled caller does not wait for them, and one that is cancelled
+    while it waits interrupts none.
+
+    Args:
+        hooks: functions or coroutine functions of the outcome.
+        outcome: what they are told.
+        wait: False when the caller was cancelled already.
+    """
+    attempt, cancelled = outcome.attempt, None
+    wait = wait and (outcome.error is None or isinstance(outcome.error, Exception))
     for hook in hooks:
         try:
             pending = hook(outcome)
-            if pending is None:
+            if pending is None or (not wait and finish_later(pending)):
                 continue
-            if (
-                outcome.error is None
-                or isinstance(outcome.error, Exception)
-                or not finish_later(pending)
-            ):
+            if attempt is not None and attempt.call.runtime.is_async:
+                await kept(pending)
+            else:
                 await pending
         except Exception as error:
             trouble(f"the outcome hook {getattr(hook, '__qualname__', type(hook).__name__)}", error)
+        except BaseException as error:
+            cancelled, wait = cancelled or error, False
+    if cancelled is not None:
+        raise cancelled

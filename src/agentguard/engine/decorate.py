@@ -36,6 +36,7 @@ from agentguard.providers.failures import classify
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from agentguard.engine.reply import Source
     from agentguard.engine.scope import Scope
 
 __all__ = ["Guarded", "guard", "guarded"]
@@ -183,14 +184,15 @@ class Guarded:
         call = Call(
             self.target, args, kwargs, runtime, scope, scope.deadline, 1, 0.0, scope.hooks, record
         )
+        reply: Reply | None = None
         try:
             reply = await chain(call)
+            runtime.ended = True
+            if runtime.open is not None or record is not None:
+                await _hand_over(call, reply)
         except BaseException as error:
-            await _leave(call, error)
+            await _leave(call, reply, error)
             raise
-        runtime.ended = True
-        if runtime.open is not None or record is not None:
-            await _hand_over(call, reply)
         return reply
 
     def _function(self) -> Callable[..., Any]:
@@ -264,23 +266,37 @@ def _begin(name: str, scope: Scope) -> CallRecord:
     return record
 
 
-async def _leave(call: Call, error: BaseException) -> None:
+async def _leave(call: Call, reply: Reply | None, error: BaseException) -> None:
     """An exception comes out of the call: nothing stays open behind it."""
     runtime = call.runtime
     runtime.ended = True
-    for source in tuple(runtime.open or ()):
+    sources = [*(runtime.open or ())]
+    if reply is not None and reply.source is not None:
+        sources.append(reply.source)
+    try:
+        await _close(sources, wait=isinstance(error, Exception))
+    finally:
+        if call.record is not None:
+            _write(call, None, Outcome.of(error))
+
+
+async def _close(sources: list[Source], *, wait: bool = True) -> None:
+    """Close all of them, also when the caller is cancelled meanwhile."""
+    cancelled: BaseException | None = None
+    for source in sources:
         closing = source.close()
-        if isinstance(error, Exception) or not finish_later(closing):
-            await closing
-    if call.record is not None:
-        _write(call, None, Outcome.of(error))
+        try:
+            if wait or not finish_later(closing):
+                await closing
+        except BaseException as error:
+            cancelled, wait = cancelled or error, False
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _hand_over(call: Call, reply: Reply) -> None:
     """The call returns: nothing stays open but the stream that its caller gets."""
-    for source in tuple(call.runtime.open or ()):
-        if source is not reply.source:
-            await source.close()
+    await _close([each for each in call.runtime.open or () if each is not reply.source])
     if call.record is None:
         return
     if reply.source is None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable
 
-__all__ = ["finish_later", "held", "loop_or_refuse"]
+__all__ = ["finish_later", "held", "kept", "loop_or_refuse"]
 
 HELD_SECONDS: Final = 10.0  # how long clean-up may go on after its caller was cancelled
 
@@ -40,18 +40,43 @@ def finish_later(pending: Awaitable[Any]) -> bool:
     False when no event loop runs here: then nothing can be cancelled and the caller may await it.
     """
     asyncio = sys.modules.get("asyncio")
-    loop = None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001  documented
-    if asyncio is None or loop is None:
+    if asyncio is None or asyncio._get_running_loop() is None:  # noqa: SLF001  documented
         return False
+    _give_up_later(_begun(pending))
+    return True
 
-    async def bounded() -> None:
+
+async def kept(pending: Awaitable[Any]) -> None:
+    """Await `pending`, on the loop; when this caller is cancelled meanwhile, it goes on by itself."""
+    import asyncio
+
+    task = _begun(pending)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        _give_up_later(task)
+        raise
+
+
+def _begun(pending: Awaitable[Any]) -> asyncio.Task[None]:
+    import asyncio
+
+    async def logged() -> None:
         try:
-            async with asyncio.timeout(HELD_SECONDS):
-                await pending
+            await pending
         except Exception as error:
-            trouble("clean-up after a cancelled call", error)
+            trouble("clean-up after a call", error)
 
-    task = loop.create_task(bounded())
+    task = asyncio.get_running_loop().create_task(logged())
     held.add(task)
     task.add_done_callback(held.discard)
-    return True
+    return task
+
+
+def _give_up_later(task: asyncio.Task[None]) -> None:
+    def give_up() -> None:
+        task.cancel()
+        trouble("clean-up after a cancelled call", TimeoutError(f"took over {HELD_SECONDS:g} s"))
+
+    alarm = task.get_loop().call_later(HELD_SECONDS, give_up)
+    task.add_done_callback(lambda _: alarm.cancel())

@@ -387,11 +387,20 @@ class Source:
             return
         if runtime.open is not None and self in runtime.open:
             runtime.open.remove(self)
-        if outcome.kind != "completed":
-            closing = runtime.close(self.iterator)
-            cancelled = outcome.error is not None and not isinstance(outcome.error, Exception)
-            if not (cancelled and runtime.is_async and finish_later(closing)):
-                await closing
-        await self.attempt.end(outcome)
-        if hooks:
-            await tell(hooks, outcome)
+        wait = outcome.error is None or isinstance(outcome.error, Exception)
+        try:
+            if outcome.kind != "completed":
+                closing = runtime.close(self.iterator)
+                if wait or not (runtime.is_async and finish_later(closing)):
+                    await closing
+        except BaseException:  # cancelled in the middle of it: once more, where nobody waits
+            wait = False
+            if runtime.is_async:
+                finish_later(runtime.close(self.iterator))
+            raise
+        finally:
+            try:
+                await self.attempt.end(outcome, wait=wait)
+            finally:
+                if hooks:
+                    await tell(hooks, outcome, wait=wait)
