@@ -94,9 +94,9 @@ class Circuit:
             if gate.state == before:
                 return permit, None
             self._rest()
-            # Elsewhere it is written by `take`, once the other processes have agreed.
-            move = self.books.notice if self.books.remote else self._move_half
-            return permit, Change(HALF_OPEN, self.reason, 0.0, move(HALF_OPEN))
+            if self.books.remote:  # `take` writes and tells it, once the other processes agree
+                return permit, None
+            return permit, Change(HALF_OPEN, "", 0.0, self.books.move(HALF_OPEN, 0.0))
 
     def settle(self, permit: Permit, vote: Vote | None, now: float, wall: float) -> Change | None:
         """Take a permit back and count its vote; for storages in this process's memory."""
@@ -230,9 +230,6 @@ class Circuit:
                 self._writing -= 1
                 self._version += 1
 
-    def _move_half(self, state: State) -> tuple[Any, Any]:
-        return self.books.move(state, 0.0)
-
     def take(self, permit: Permit, now: float, wall: float) -> tuple[bool, Change | None]:
         """Agree with the other processes on a trial: whether it may begin. Called in a worker."""
         books = self.books
@@ -247,9 +244,11 @@ class Circuit:
             books.release(permit.lease)
             self.drop(permit)
             return False, self.sync(seen, version, now, wall)
-        if seen.state == OPEN:
-            books.move(HALF_OPEN, 0.0)
-        return True, None
+        move = functools.partial(books.move, opened_at=0.0) if seen.state == OPEN else books.notice
+        before, after = move(HALF_OPEN)
+        if before.name == HALF_OPEN:
+            return True, None
+        return True, Change(HALF_OPEN, "", 0.0, (before, after))
 
     def drop(self, permit: Permit) -> None:
         """A permit comes back unused."""

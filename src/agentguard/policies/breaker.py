@@ -221,20 +221,26 @@ class Breaker(Policy):
             self._rejected(call, circuit)
             return None
         try:
+            if permit.trial and circuit.books.remote:
+                agreed, change = await self._take(call, circuit, permit)
+            else:
+                agreed = permit
             self._emit(call, circuit, change)
             if change is not None and circuit.heard:
                 await runtime.blocking(circuit.tell, None, change)
-            if circuit.asks:
+            if agreed is None:
+                self._without_trial(call, circuit)
+            elif circuit.asks:
                 await runtime.blocking(circuit.tell_before, call.target.fn, call.args, call.kwargs)
-            if permit.trial and circuit.books.remote:
-                return await self._take(call, circuit, permit)
         except BaseException:
             if permit.trial:
                 circuit.forsake(permit)
             raise
-        return permit
+        return agreed
 
-    async def _take(self, call: Call, circuit: Circuit, permit: Permit) -> Permit | None:
+    async def _take(
+        self, call: Call, circuit: Circuit, permit: Permit
+    ) -> tuple[Permit | None, Change | None]:
         """Ask the other processes for a trial."""
         runtime = call.runtime
         work = functools.partial(circuit.take, permit, runtime.monotonic(), runtime.time())
@@ -243,14 +249,14 @@ class Breaker(Policy):
         except Exception as error:
             circuit.forsake(permit)
             self._lost(call, circuit, error)
-            self._without_store(call, circuit)
-            return None
-        self._emit(call, circuit, change)
-        if may:
-            return permit
-        if circuit.gate.free is None:
+            return None, None
+        return (permit if may else circuit.gate.free), change
+
+    def _without_trial(self, call: Call, circuit: Circuit) -> None:
+        if circuit.down is None:
             self._rejected(call, circuit)
-        return circuit.gate.free
+        else:
+            self._without_store(call, circuit)
 
     def _rejected(self, call: Call, circuit: Circuit) -> None:
         after = circuit.gate.retry_after(call.runtime.monotonic())
