@@ -76,7 +76,7 @@ async def test_it(guard_report):
     assert guard_report.calls[0].outcome == "completed"
 """,
         "-p",
-        "pytest_asyncio",
+        "pytest_asyncio.plugin",
         "-o",
         "asyncio_mode=auto",
     )
