@@ -10,7 +10,7 @@ access to either.
 from __future__ import annotations
 
 import math
-import uuid
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
@@ -207,7 +207,7 @@ class Redis(Remote):
 
     def lease(self, places: int, seconds: float) -> Lease | None:
         """SET NX PX on one key for each place."""
-        token = uuid.uuid4().hex
+        token = os.urandom(16).hex()
         for place in range(places):
             name = self._name(f"trial:{place}")
             if self._client.set(name, token, nx=True, px=max(int(seconds * 1000), 1)):
