@@ -18,10 +18,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import agentguard as ag
 import demo_print
 from demo_callers import CALLERS, bare, guarded, read
 from demo_weather import SEED, SLICE, SLICES, Question, Weather, healthy
+
+import agentguard as ag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

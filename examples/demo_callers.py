@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anthropic
 import openai
@@ -13,8 +13,6 @@ import agentguard as ag
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-
-    from agentguard.testing import FakeProvider
 
 PATIENCE = 1.5
 """Seconds of silence that either side bears; the SDKs' own default is 600."""
@@ -25,7 +23,7 @@ def sync_text(client: openai.OpenAI) -> Callable[[str], str]:
 
     def ask(question: str) -> str:
         answer = client.chat.completions.create(
-            model="gpt-4o-mini", messages=[{"role": "user", "content": question}]
+            model="gpt-4o-mini", max_tokens=100, messages=[{"role": "user", "content": question}]
         )
         return answer.choices[0].message.content or ""
 
@@ -37,7 +35,10 @@ def async_stream(client: openai.AsyncOpenAI) -> Callable[[str], Any]:
 
     async def ask(question: str) -> openai.AsyncStream[Any]:
         return await client.chat.completions.create(
-            model="gpt-4o-mini", messages=[{"role": "user", "content": question}], stream=True
+            model="gpt-4o-mini",
+            max_tokens=100,
+            messages=[{"role": "user", "content": question}],
+            stream=True,
         )
 
     return ask
@@ -49,7 +50,7 @@ def sync_collected(client: anthropic.Anthropic) -> Callable[[str], str]:
     def ask(question: str) -> str:
         stream = client.messages.create(
             model="claude-haiku-4-5",
-            max_tokens=200,
+            max_tokens=100,
             messages=[{"role": "user", "content": question}],
             stream=True,
         )
@@ -64,7 +65,7 @@ def async_generator(client: anthropic.AsyncAnthropic) -> Callable[[str], AsyncIt
     async def ask(question: str) -> AsyncIterator[str]:
         stream = await client.messages.create(
             model="claude-haiku-4-5",
-            max_tokens=200,
+            max_tokens=100,
             messages=[{"role": "user", "content": question}],
             stream=True,
         )
@@ -79,36 +80,48 @@ def words(event: Any) -> str:
     return event.delta.text if event.type == "content_block_delta" else ""
 
 
-CALLERS: dict[str, tuple[Callable[..., Any], Callable[[Any], Callable[[str], Any]]]] = {
-    "OpenAI": (openai.OpenAI, sync_text),
-    "AsyncOpenAI": (openai.AsyncOpenAI, async_stream),
-    "Anthropic": (anthropic.Anthropic, sync_collected),
-    "AsyncAnthropic": (anthropic.AsyncAnthropic, async_generator),
+CALLERS: dict[str, Callable[[Any], Callable[[str], Any]]] = {
+    "OpenAI": sync_text,
+    "AsyncOpenAI": async_stream,
+    "Anthropic": sync_collected,
+    "AsyncAnthropic": async_generator,
 }
 
 
-def connect(sdk: Callable[..., Any], provider: FakeProvider, **options: Any) -> Any:
-    url = provider.openai_url if "OpenAI" in sdk.__name__ else provider.anthropic_url
-    return sdk(base_url=url, api_key="test-key", **options)
+class Place(Protocol):
+    """Where a model is served: the fake provider, or another server that speaks both protocols."""
+
+    openai_url: str
+    anthropic_url: str
 
 
-def bare(name: str, provider: FakeProvider) -> Callable[[str], Any]:
+def connect(name: str, place: Place, **options: Any) -> Any:
+    """A client of this name, from the SDK that has it."""
+    if "OpenAI" in name:
+        return getattr(openai, name)(base_url=place.openai_url, api_key="test-key", **options)
+    return getattr(anthropic, name)(base_url=place.anthropic_url, api_key="test-key", **options)
+
+
+def bare(name: str, place: Place) -> Callable[[str], Any]:
     """The SDK as it comes: it retries twice by itself. Only its timeout is shortened."""
-    sdk, caller = CALLERS[name]
-    return caller(connect(sdk, provider, timeout=PATIENCE))
+    return CALLERS[name](connect(name, place, timeout=PATIENCE))
 
 
-def guarded(name: str, provider: FakeProvider, backup: FakeProvider) -> Callable[[str], Any]:
-    """The same function, guarded. Its SDK's own retries are off: one place decides."""
-    sdk, caller = CALLERS[name]
-    elsewhere = caller(connect(sdk, backup))
-    guard = ag.guard(
-        ag.fallback(elsewhere),
+def guarded(name: str, place: Place, elsewhere: Place) -> Callable[[str], Any]:
+    """The same function, guarded. Its SDK's own retries are off, so that one place decides."""
+    return guard(name, connect(name, place, max_retries=0), connect(name, elsewhere))
+
+
+def guard(name: str, client: Any, backup: Any, patience: float = PATIENCE) -> Callable[[str], Any]:
+    """The whole of what the application adds."""
+    ask, ask_elsewhere = CALLERS[name](client), CALLERS[name](backup)
+    ask.__qualname__, ask_elsewhere.__qualname__ = name, "backup"  # their names in reports
+    return ag.guard(
+        ag.fallback(ask_elsewhere),
         ag.retry(attempts=4),
         ag.breaker(fail_max=8, reset_timeout=0.6),
-        ag.timeout(PATIENCE),
-    )
-    return guard(caller(connect(sdk, provider, max_retries=0)))
+        ag.timeout(patience),
+    )(ask)
 
 
 async def read(ask: Callable[[str], Any], question: str) -> str:

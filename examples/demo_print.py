@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import sys
 from typing import TYPE_CHECKING
 
-from agentguard import events
 from demo_callers import CALLERS, PATIENCE
 from demo_weather import FORECAST, SLICE, SLICES
+
+from agentguard import events
 
 if TYPE_CHECKING:
     from demo import Answer
 
 INK = "?X!FR."
 """What a slice of time shows: the worst that happened in it, worst first."""
+
+COLOURS = {".": 32, "R": 32, "F": 36, "!": 33, "X": 31, "?": 35}
 
 LEGEND = """
     .  answered          R  answered, after another request     F  answered by the fallback
@@ -70,12 +75,19 @@ def ink(answer: Answer) -> str:
     return "R" if answer.requests > 1 else "."
 
 
+def painted(line: str) -> str:
+    """The line in colours, where a terminal shows it."""
+    if not sys.stdout.isatty() or "NO_COLOR" in os.environ:
+        return line
+    return "".join(f"\033[{COLOURS[each]}m{each}\033[0m" for each in line)
+
+
 def timeline(answers: list[Answer]) -> str:
     worst = ["."] * SLICES
     for answer in answers:
         at = answer.question.slice
         worst[at] = min(worst[at], ink(answer), key=INK.index)
-    return "".join(worst)
+    return painted("".join(worst))
 
 
 def circuits(answers: list[Answer]) -> str:
@@ -100,8 +112,8 @@ def rows(*sides: list[Answer]) -> list[tuple[str, str, str]]:
         row("half answers passed off as whole ones", *(sum(a.half for a in s) for s in sides)),
         row("errors", *(sum(a.error is not None for a in side) for side in sides)),
         row("  of these in mid-answer, reported as such", *(sum(a.told for a in s) for s in sides)),
-        row("median time to the end, seconds", *(f"{quantile(s, 50):.2f}" for s in sides)),
-        row("95 of 100 ended within, seconds", *(f"{quantile(s, 95):.2f}" for s in sides)),
+        row("half of the whole answers took at most", *(quantile(side, 50) for side in sides)),
+        row("95 % of the whole answers took at most", *(quantile(side, 95) for side in sides)),
         row("requests to the provider", *(sum(a.requests for a in side) for side in sides)),
         row("answered by the fallback", "-", count(sides[1], events.FellBack)),
         row("circuits opened", "-", count(sides[1], events.CircuitOpened)),
@@ -109,8 +121,9 @@ def rows(*sides: list[Answer]) -> list[tuple[str, str, str]]:
     ]
 
 
-def quantile(answers: list[Answer], percent: int) -> float:
-    return statistics.quantiles([answer.seconds for answer in answers], n=100)[percent - 1]
+def quantile(answers: list[Answer], percent: int) -> str:
+    seconds = [answer.seconds for answer in answers if answer.whole]
+    return f"{statistics.quantiles(seconds, n=100)[percent - 1]:.2f} s" if len(seconds) > 1 else "-"
 
 
 def count(answers: list[Answer], kind: type[events.Event]) -> int:

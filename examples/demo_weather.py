@@ -4,65 +4,42 @@ from __future__ import annotations
 
 import threading
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentguard.testing import FakeProvider, Fault, fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from agentguard.testing import Received
 
 SEED = 7
 SLICE = 0.2
 """Seconds; in each slice of time every caller asks one question."""
 
-Plan = list[Fault]
-"""What happens to the first, second ... request for one question; after that it is answered."""
-
-
-def calm(dice: Random, stream: bool) -> Plan:
-    return []
-
-
-def rate_limits(dice: Random, stream: bool) -> Plan:
-    return [fault.status(429, retry_after=0.3)] * dice.choice((0, 1, 1, 2, 3))
-
-
-def overload(dice: Random, stream: bool) -> Plan:
-    # Streams often fail inside an HTTP 200, which no SDK retries.
-    inside = stream and dice.random() < 0.5
-    refusal = fault.error("overloaded", after=0) if inside else fault.status(529)
-    return [refusal] * dice.choice((0, 1, 1, 2))
-
-
-def cut_streams(dice: Random, stream: bool) -> Plan:
-    # The connection ends cleanly, so that no SDK notices: before the first word, or later.
-    return [fault.cut(after=place) for place in dice.choice(((), ("opening",), (0,), (6,)))]
-
-
-def stalls(dice: Random, stream: bool) -> Plan:
-    return [fault.stall(after=place) for place in dice.choice(((), (None,), ("opening",), (6,)))]
-
-
-def outage(dice: Random, stream: bool) -> Plan:
-    return [fault.status(502)] * 100
+RATE_LIMIT = fault.status(429, retry_after=0.3)
+OVERLOADED = fault.status(529)
+OVERLOADED_INSIDE = fault.error("overloaded", after=0)
+"""The error comes inside an HTTP 200, as streams often fail: no SDK retries it."""
+DOWN = fault.status(502)
 
 
 class Spell(NamedTuple):
+    """A stretch of weather. A plan says what happens to the first, second ... request for one
+    question; then it is answered. Each question gets one of the plans."""
+
     name: str
     slices: int
-    plan: Callable[[Random, bool], Plan]
+    plans: list[list[Fault]]
 
 
 FORECAST = (
-    Spell("calm", 6, calm),
-    Spell("rate limits", 13, rate_limits),
-    Spell("overload", 10, overload),
-    Spell("cut streams", 13, cut_streams),
-    Spell("stalls", 8, stalls),
-    Spell("outage", 12, outage),
-    Spell("calm", 8, calm),
+    Spell("calm", 6, [[]]),
+    Spell("rate limits", 13, [[RATE_LIMIT] * times for times in (0, 1, 1, 2, 3)]),
+    Spell("overload", 10, [[], [OVERLOADED], [OVERLOADED_INSIDE], [OVERLOADED_INSIDE] * 2]),
+    # A connection that ends cleanly, before the first word or later: no SDK notices.
+    Spell("cut streams", 13, [[], *([fault.cut(after=place)] for place in (0, "opening", 6))]),
+    Spell("stalls", 8, [[], *([fault.stall(after=place)] for place in (None, "opening", 6))]),
+    Spell("outage", 12, [[DOWN] * 100]),
+    Spell("calm", 8, [[]]),
 )
 SLICES = sum(spell.slices for spell in FORECAST)
 
@@ -79,22 +56,19 @@ class Question(NamedTuple):
     def answer(self) -> str:
         return " ".join(str(self.slice + step) for step in range(10))
 
-    @classmethod
-    def of(cls, text: str) -> Question:
-        caller, _, rest = text.partition(": ")
-        return cls(caller, int(rest.rpartition(" ")[2]))
-
-    def plan(self, stream: bool) -> Plan:
-        left = self.slice
+    @property
+    def plan(self) -> list[Fault]:
+        over = 0
         for spell in FORECAST:
-            if left < spell.slices:
-                return spell.plan(Random(f"{SEED} {self.text}"), stream)
-            left -= spell.slices
+            over += spell.slices
+            if self.slice < over:
+                return Random(f"{SEED} {self.text}").choice(spell.plans)
         return []
 
 
-def asked(body: dict[str, list[dict[str, str]]]) -> Question:
-    return Question.of(body["messages"][-1]["content"])
+def asked(body: dict[str, Any]) -> Question:
+    caller, _, rest = body["messages"][-1]["content"].partition(": ")
+    return Question(caller, int(rest.rpartition(" ")[2]))
 
 
 class Weather:
@@ -110,8 +84,10 @@ class Weather:
         with self._lock:
             before = self.requests.get(question, 0)
             self.requests[question] = before + 1
-        plan = question.plan(received.stream)
-        return plan[before] if before < len(plan) else None
+        if before >= len(question.plan):
+            return None
+        step = question.plan[before]
+        return OVERLOADED if step == OVERLOADED_INSIDE and not received.stream else step
 
 
 def healthy() -> FakeProvider:
