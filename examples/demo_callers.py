@@ -91,8 +91,11 @@ CALLERS: dict[str, Callable[[Any], Callable[[str], Any]]] = {
 class Place(Protocol):
     """Where a model is served: the fake provider, or another server that speaks both protocols."""
 
-    openai_url: str
-    anthropic_url: str
+    @property
+    def openai_url(self) -> str: ...
+
+    @property
+    def anthropic_url(self) -> str: ...
 
 
 def connect(name: str, place: Place, **options: Any) -> Any:

