@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agentguard import Call, Next, Policy, Reply, fallback, observe, retry, timeout
+from agentguard import Call, Next, Policy, Reply, breaker, fallback, observe, retry, timeout
 from agentguard.errors import Overloaded
 from agentguard.testing import ScriptedModel, check_policy
 
@@ -65,8 +65,22 @@ class Upper(Policy):
         lambda: timeout(30),
         lambda: timeout(0.5),
         lambda: fallback(ScriptedModel("backup", repeat_last=True).sync),
+        breaker,
+        lambda: breaker(fail_max=1, reset_timeout=5),
+        lambda: breaker(failure_rate=0.5, slow_call=0.5),
     ],
-    ids=["transparent", "permits", "upper", "retry", "timeout", "short timeout", "fallback"],
+    ids=[
+        "transparent",
+        "permits",
+        "upper",
+        "retry",
+        "timeout",
+        "short timeout",
+        "fallback",
+        "breaker",
+        "touchy breaker",
+        "rate breaker",
+    ],
 )
 def test_good_policies_keep_the_contract(make: Callable[[], Policy]) -> None:
     """The library's own policies, and honest ones of a user, pass."""
