@@ -339,6 +339,16 @@ def test_one_circuit_a_function() -> None:
     assert policy.states() == {"ill": "open", "well": "closed"}
 
 
+def test_of_two_circuits_of_one_name_the_open_one_is_shown() -> None:
+    """A health check must not miss it."""
+    policy = breaker(fail_max=1)
+    well, ill = (policy(ScriptedModel(entry, name="ask").sync) for entry in ("ok", DOWN))
+    with pytest.raises(ConnectionError):
+        ill("?")
+    assert well("?") == "ok"
+    assert policy.states() == {"ask": "open"}
+
+
 def test_one_circuit_a_key() -> None:
     """key= splits and joins circuits as the user says."""
     policy = breaker(fail_max=1, key=lambda call: call.kwargs["region"])

@@ -98,6 +98,11 @@ class Circuit:
                 return permit, None
             return permit, Change(HALF_OPEN, "", 0.0, self.books.move(HALF_OPEN, 0.0))
 
+    def refused(self, now: float) -> tuple[State, float, str]:
+        """Of a call that got no permit: the state, the seconds until a trial passes, and why."""
+        with self._lock:
+            return self.gate.state, self.gate.retry_after(now), self.reason
+
     def settle(self, permit: Permit, vote: Vote | None, now: float, wall: float) -> Change | None:
         """Take a permit back and count its vote; for storages in this process's memory."""
         with self._lock:

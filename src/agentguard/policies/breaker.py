@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 from agentguard import events
 from agentguard.circuit.circuit import Circuit
 from agentguard.circuit.circuits import Circuits
-from agentguard.circuit.gate import CLOSED, HALF_OPEN, OPEN, Gate
+from agentguard.circuit.gate import CLOSED, OPEN, Gate
 from agentguard.circuit.refusal import refusal
 from agentguard.circuit.rules import Rules
 from agentguard.circuit.spellings import HINT, SPELLINGS
@@ -259,14 +259,13 @@ class Breaker(Policy):
             self._without_store(call, circuit)
 
     def _rejected(self, call: Call, circuit: Circuit) -> None:
-        after = circuit.gate.retry_after(call.runtime.monotonic())
-        if circuit.gate.state == HALF_OPEN:
-            self._refuse(call, circuit, after, "is half-open and its trial calls are under way")
+        state, after, reason = circuit.refused(call.runtime.monotonic())
+        if state == OPEN:
+            why = f"is open ({reason})" if reason else "is open"
+            why = f"{why} and lets a trial call through in {after:.1f} s"
         else:
-            why = f"is open ({circuit.reason})" if circuit.reason else "is open"
-            self._refuse(
-                call, circuit, after, f"{why} and lets a trial call through in {after:.1f} s"
-            )
+            why = "is half-open and its trial calls are under way"
+        self._refuse(call, circuit, after, why)
 
     def _without_store(self, call: Call, circuit: Circuit) -> None:
         if self.on_store_failure == "open":
@@ -402,8 +401,16 @@ class Breaker(Policy):
         return self
 
     def states(self) -> dict[str, str]:
-        """The state of each circuit, by name: "closed", "open" or "half-open"."""
-        return {circuit.label: circuit.gate.state for circuit in self._circuits.all()}
+        """The state of each circuit, by name: "closed", "open" or "half-open".
+
+        Where two circuits bear one name (two functions of the same name), one that is not closed
+        is shown.
+        """
+        states: dict[str, str] = {}
+        for circuit in self._circuits.all():
+            if states.get(circuit.label, CLOSED) == CLOSED:
+                states[circuit.label] = circuit.gate.state
+        return states
 
     def explain(self) -> Sequence[tuple[str, object]]:
         """The settings, and where the state lives."""
