@@ -181,6 +181,7 @@ class Source:
         "opening",
         "outcome",
         "patience",
+        "reading",
         "ready",
         "returned",
         "runtime",
@@ -191,6 +192,7 @@ class Source:
         self.attempt = attempt
         self.iterator: Any = iterator
         self.step = step
+        self.reading = attempt.reading
         self.runtime = attempt.call.runtime
         self.deadline = attempt.call.deadline
         self.patience: list[Patience] = []
@@ -221,13 +223,13 @@ class Source:
 
     async def open(self) -> None:
         """Pull until the first content is there; what came before waits in `opening`."""
-        reading = self.attempt.reading
         try:
-            while not reading.content and len(self.opening) < OPENING_ITEMS:
+            while not self.reading.content and len(self.opening) < OPENING_ITEMS:
                 item = await self._fetch(self.step)
                 if type(item) is Ended:
                     await self._end(item)
                     return
+                self._read(item)
                 self.opening.append(item)
         except BaseException as error:
             await self._fail(error)
@@ -240,28 +242,30 @@ class Source:
         Args:
             step: what to resume a generator with (its `send` or `throw`), else its next.
         """
-        if not self._lock.acquire(blocking=False):
+        if not self._lock.acquire(False):  # by name the argument would cost as much as the lock
             raise RuntimeError("this stream is already being read by another thread or task")
         try:
             self.idle_since = None
-            while True:
-                if self.ready:
-                    return self.ready.popleft()
+            while not self.ready:
                 if self.opening:
-                    item = self.opening.popleft()
+                    item, step = self.opening.popleft(), None
                 elif self.done:
                     if self.late is not None:
                         raise self.late
                     return Ended(self.returned)
                 else:
-                    item = await self._fetch(step or self.step)
-                if type(item) is Ended:
-                    await self._end(item)
-                elif self.channels is None:
+                    item = (
+                        Ended(self.returned) if self._held else await self._fetch(step or self.step)
+                    )
+                    step = None
+                    if type(item) is Ended:
+                        await self._end(item)
+                        continue
+                    self._read(item)
+                if self.channels is None:
                     return item
-                else:
-                    self.ready.extend(self.channels.feed(item))
-                step = None
+                self.ready.extend(self.channels.feed(item))
+            return self.ready.popleft()
         except BaseException as error:
             await self._fail(error)
             raise
@@ -321,28 +325,29 @@ class Source:
         except Exception as error:
             trouble("closing a stream whose time was up", error)
 
-    async def _fetch(self, step: Callable[[], Any]) -> Any:
-        if self._held:
-            return Ended(self.returned)
-        until = self.deadline
+    def _fetch(self, step: Callable[[], Any]) -> Awaitable[Any]:
+        """Wait for the next item, or `Ended`, within what bounds the wait."""
         if self.patience:
-            began = clock.monotonic()
-            for each in self.patience:
-                until = narrower(until, each.until(began))
-            item = await self.runtime.pull(self, step, until)
-            waited = clock.monotonic() - began
-            for each in self.patience:
-                if each.left is not None:
-                    each.left -= waited
-        else:
-            item = await self.runtime.pull(self, step, until)
-        if type(item) is not Ended:
-            reading = self.attempt.reading
-            self._shape = shape = shape_of(item)
-            shape.read(item, reading)
-            if reading.error is not None:
-                raise reading.error
+            return self._fetch_patiently(step)
+        return self.runtime.pull(self, step, self.deadline)
+
+    async def _fetch_patiently(self, step: Callable[[], Any]) -> Any:
+        until = self.deadline
+        began = clock.monotonic()
+        for each in self.patience:
+            until = narrower(until, each.until(began))
+        item = await self.runtime.pull(self, step, until)
+        waited = clock.monotonic() - began
+        for each in self.patience:
+            if each.left is not None:
+                each.left -= waited
         return item
+
+    def _read(self, item: Any) -> None:
+        self._shape = shape = shape_of(item)
+        shape.read(item, self.reading)
+        if self.reading.error is not None:
+            raise self.reading.error
 
     async def _end(self, ended: Ended) -> None:
         if not self._held and self._cut():

@@ -113,10 +113,7 @@ class Stream(_Held):
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Any:
-        return self._advance(None)
-
-    def _advance(self, step: Callable[[], Any] | None) -> Any:
+    def _advance(self, step: Callable[[], Any] | None = None) -> Any:
         try:
             source = self._source or self._started()
             item = drive(source.pull(step))
@@ -125,6 +122,8 @@ class Stream(_Held):
         if type(item) is Ended:
             raise StopIteration(item.value)
         return item
+
+    __next__ = _advance
 
     def _started(self) -> Source:
         begin = self._claim()
@@ -185,15 +184,14 @@ class AsyncStream(_Held):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Any:
-        return await self._advance(None)
-
-    async def _advance(self, step: Callable[[], Any] | None) -> Any:
+    async def _advance(self, step: Callable[[], Any] | None = None) -> Any:
         source = self._source or await self._started()
         item = await source.pull(step)
         if type(item) is Ended:
             raise StopAsyncIteration
         return item
+
+    __anext__ = _advance
 
     async def _started(self) -> Source:
         begin = self._claim()
