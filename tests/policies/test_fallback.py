@@ -112,7 +112,6 @@ def test_stop_iteration_passes() -> None:
 @pytest.mark.parametrize(
     "on",
     [ValueError, (KeyError, ValueError), lambda e: "x" in str(e), ("auth", "unknown")],
-    ids=str,
 )
 @every_shape
 def test_on_takes_types_kinds_and_predicates(harness: Harness, on: Any) -> None:

@@ -51,7 +51,6 @@ def test_a_foreign_keyword_is_told_its_spelling_here(keyword: str) -> None:
         ((), {"model": 5}, "model"),
         ((), {"model": ("m", 5)}, "model"),
     ],
-    ids=lambda value: getattr(value, "__name__", str(value))[:40],
 )
 def test_a_wrong_value_is_refused_where_it_is_written(
     targets: tuple[Any, ...], settings: dict[str, Any], says: str
@@ -156,7 +155,6 @@ class Client:
         (functools.partial(positional, "big"), ("?",), {}),
         (Client().ask, ("?", "big"), {}),
     ],
-    ids=lambda value: str(getattr(value, "__name__", value))[:30],
 )
 def test_model_replaces_however_it_was_passed(fn: Any, args: Any, kwargs: Any) -> None:
     """By position, by name, by default, in a partial, in a method."""

@@ -142,7 +142,6 @@ def test_a_wait_of_our_own_is_not_called_obeyed(harness: Harness) -> None:
         ({"retry_after": "Thu, 01 Jan 2026 00:01:00 GMT"}, 60),
         ({"retry_after": "Wed, 31 Dec 2025 23:59:00 GMT"}, 0),
     ],
-    ids=str,
 )
 @every_shape
 def test_the_providers_wait_is_obeyed_exactly(

@@ -93,7 +93,6 @@ def test_a_bare_strategy_is_not_taken_for_a_function(strategy: object) -> None:
         ({"budget": False}, "RetryBudget"),
         ({"nested": True}, "nested"),
     ],
-    ids=str,
 )
 def test_a_wrong_value_is_refused_where_it_is_written(settings: dict, says: str) -> None:
     """The message names the argument and what it takes."""

@@ -37,7 +37,6 @@ def test_a_foreign_keyword_is_told_its_spelling_here(keyword: str) -> None:
         ((), {"max_abandoned": 0}, "max_abandoned"),
         ((), {"max_abandoned": 1.5}, "max_abandoned"),
     ],
-    ids=str,
 )
 def test_a_wrong_value_is_refused_where_it_is_written(
     args: tuple[Any, ...], settings: dict[str, Any], says: str
