@@ -27,6 +27,7 @@ __all__ = ["passes_cancellation_on", "serves_tasks_at_once", "serves_threads_at_
 
 _CROWD: Final = 32
 _ROUNDS: Final = 4  # calls of each thread and task
+_MEETING: Final = 0.3  # real seconds: spent only on a policy that lets in one call at a time
 _JOIN: Final = 20.0  # real seconds for all threads to end
 
 
@@ -104,7 +105,7 @@ async def _several(policy: Policy, shape: str) -> list[str]:
 def serves_threads_at_once(make: Make) -> None:
     """32 threads call at once, and each gets its own answer."""
     policy, expected = make(), _alone(make)
-    fn = guard(policy)(_echoing().sync)
+    fn = guard(policy)(_echoing(_Meeting()).sync)
     got: dict[int, object] = {}
     began = threading.Barrier(_CROWD)
 
@@ -153,10 +154,26 @@ def serves_tasks_at_once(make: Make) -> None:
     _compare(policy, got, expected, f"{_CROWD} tasks")
 
 
-def _echoing() -> ScriptedModel:
+class _Meeting:
+    """Holds the first call inside the model until a second one is there, or cannot get there."""
+
+    def __init__(self) -> None:
+        self._first = threading.Lock()
+        self._second = threading.Event()
+
+    def __call__(self) -> None:
+        if self._first.acquire(blocking=False):
+            self._second.wait(_MEETING)
+        else:
+            self._second.set()
+
+
+def _echoing(meet: Callable[[], None] | None = None) -> ScriptedModel:
     """Answers each call with its own number, after a moment that lets others in."""
 
     def echo(number: int) -> list[object]:
+        if meet is not None:
+            meet()
         return [Stall(0.01), f"answer {number}"]
 
     return ScriptedModel(echo, repeat_last=True)

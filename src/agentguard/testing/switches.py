@@ -32,11 +32,12 @@ F = TypeVar("F")
 
 
 class disabled(Block):  # noqa: N801  a block reads like a verb, as contextlib.suppress does
-    """Run guarded callables as if they were bare: no policy, no time bound from outside.
+    """Run guarded callables without their policies, and without bounds and blocks from outside.
 
     For a test of the function itself, where a retry would only hide its first failure. A block,
     or a decorator of a test; only calls that begin inside are meant, in whatever thread or task
-    the scope reaches. Reports around them still see them.
+    the scope reaches. Reports around them still see them, and what the engine itself knows to be
+    wrong, such as a stream that is cut off, is still raised.
 
     Example:
         >>> from agentguard import retry
