@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from agentguard import Call, Next, Outcome, Policy, Reply, observe
 from agentguard.engine import streams
+from agentguard.engine.lost import settle_lost
 
 
 class Through(Policy):
@@ -310,7 +311,7 @@ async def close(stream: Any) -> None:
 def settle() -> None:
     """Have the engine settle what was dropped and forget what has ended."""
     gc.collect()
-    streams.settle_lost()
+    settle_lost()
     streams.reap(0.0)
 
 

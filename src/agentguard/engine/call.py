@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, cast
 
 from agentguard.engine import clock
 from agentguard.engine.loop import finish_later, kept
+from agentguard.engine.lost import put_aside
 from agentguard.engine.records import AttemptRecord
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Partial
@@ -159,7 +160,6 @@ class Attempt:
         "_ended",
         "_ends",
         "_reading",
-        "_scope",
         "call",
         "first",
         "record",
@@ -178,7 +178,6 @@ class Attempt:
         self._ended = False
         self._ends: list[OutcomeHook] | None = None
         self._reading: Reading | None = None
-        self._scope: Scope | None = None
 
     @property
     def watched(self) -> bool:
@@ -208,10 +207,8 @@ class Attempt:
 
     def scope(self) -> Scope:
         """What guarded calls made inside this attempt find around themselves."""
-        if self._scope is None:
-            call = self.call
-            self._scope = call.scope.within(deadline=call.deadline, hooks=call.hooks, attempt=self)
-        return self._scope
+        call = self.call  # made anew each time: kept here it would be a cycle
+        return call.scope.within(deadline=call.deadline, hooks=call.hooks, attempt=self)
 
     def on_end(self, hook: OutcomeHook) -> None:
         """Have `hook(outcome)` called once when this attempt has ended."""
@@ -247,6 +244,9 @@ class Attempt:
 
     async def end(self, outcome: Outcome, *, wait: bool = True) -> None:
         """The attempt is over, exactly once: tell its hooks and the listeners."""
+        if wait and isinstance(outcome.error, GeneratorExit):
+            put_aside(lambda: self.end(outcome, wait=False))
+            return
         if self._ended:
             return
         self._ended = True
@@ -335,6 +335,9 @@ async def tell(hooks: Iterable[OutcomeHook], outcome: Outcome, *, wait: bool = T
         outcome: what they are told.
         wait: False when the caller was cancelled already.
     """
+    if wait and isinstance(outcome.error, GeneratorExit):
+        put_aside(lambda: tell(hooks, outcome, wait=False))
+        return
     attempt, cancelled = outcome.attempt, None
     wait = wait and (outcome.error is None or isinstance(outcome.error, Exception))
     for hook in hooks:

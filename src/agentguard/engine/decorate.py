@@ -14,6 +14,7 @@ from agentguard.engine.chain import Policy, invoke, link
 from agentguard.engine.drive import AWAITABLE, HandBack, Stopped, drive, resume
 from agentguard.engine.generators import GeneratorFunction, copy_names
 from agentguard.engine.loop import finish_later, loop_or_refuse
+from agentguard.engine.lost import lost, put_aside, settle_lost
 from agentguard.engine.order import unsafe
 from agentguard.engine.records import CallRecord
 from agentguard.engine.refuse import refuse
@@ -26,8 +27,6 @@ from agentguard.engine.streams import (
     GuardedAsyncGenerator,
     GuardedGenerator,
     Stream,
-    lost,
-    settle_lost,
     watch,
 )
 from agentguard.engine.target import Target
@@ -190,6 +189,9 @@ class Guarded:
             runtime.ended = True
             if runtime.open is not None or record is not None:
                 await _hand_over(call, reply)
+        except GeneratorExit as error:
+            put_aside(functools.partial(_leave, call, reply, error))
+            raise
         except BaseException as error:
             await _leave(call, reply, error)
             raise

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
-from agentguard.engine import streams
 from agentguard.engine.loop import held
+from agentguard.engine.lost import lost, settle_lost
 
 __all__ = ["flush"]
 
@@ -29,10 +29,10 @@ def flush(timeout: float = 5.0) -> bool:
         True
     """
     end = time.monotonic() + timeout
-    streams.settle_lost()
+    settle_lost()
     while held and time.monotonic() < end and not _in_loop():
         time.sleep(0.01)  # the tasks run on the loops of other threads
-    return not held and not streams.lost
+    return not held and not lost
 
 
 def _in_loop() -> bool:

@@ -6,8 +6,8 @@ import functools
 import types
 from typing import TYPE_CHECKING, Any
 
+from agentguard.engine.lost import lost, settle_lost
 from agentguard.engine.scope import surrounding
-from agentguard.engine.streams import lost, settle_lost
 from agentguard.engine.target import name_of
 
 if TYPE_CHECKING:

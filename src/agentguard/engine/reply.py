@@ -378,6 +378,8 @@ class Source:
         return shape.ends
 
     async def _fail(self, error: BaseException) -> None:
+        if isinstance(error, GeneratorExit):
+            return  # a suspended reader is closed where it stands: whoever holds the stream settles
         if not self.done:
             attempt = self.attempt
             leave_partial(error, Partial(attempt.reading.text, attempt.usage))
@@ -390,8 +392,9 @@ class Source:
         if self._held:
             await tell(hooks, outcome)
             return
-        if runtime.open is not None and self in runtime.open:
-            runtime.open.remove(self)
+        unended = self.attempt.call.runtime.open
+        if unended is not None and self in unended:
+            unended.remove(self)
         wait = outcome.error is None or isinstance(outcome.error, Exception)
         try:
             if outcome.kind != "completed":

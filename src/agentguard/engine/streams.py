@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from agentguard.engine import clock
 from agentguard.engine.drive import Ended, Stopped, drive
 from agentguard.engine.loop import finish_later, loop_or_refuse
+from agentguard.engine.lost import lost, settle_lost
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Timeout
 from agentguard.providers.streams import attribute
@@ -27,15 +27,10 @@ __all__ = [
     "GuardedAsyncGenerator",
     "GuardedGenerator",
     "Stream",
-    "lost",
     "reap",
     "settle_lost",
     "watch",
 ]
-
-lost: Final[deque[Source]] = deque()
-"""Streams whose consumer let go of them without closing. A finalizer may run anywhere, inside any
-lock: it only appends here, which is atomic; they are settled before the next call."""
 
 _beginning: Final[Any] = object()  # stands for the coroutine that gets the first item
 _open: Final[set[Source]] = set()
@@ -97,7 +92,7 @@ class _Held:
     def __del__(self) -> None:
         source = self._source
         if source is not None and not source.done:
-            lost.append(source)
+            lost.append(functools.partial(_close, source, None))
             if source.loop is not None:
                 try:
                     source.loop.call_soon_threadsafe(settle_lost)
@@ -243,16 +238,6 @@ class GuardedAsyncGenerator(AsyncStream):
             await self.aclose()
             raise error[0]
         return await self._advance(throw)
-
-
-def settle_lost() -> None:
-    """Close the streams that nobody holds any more, each where it belongs."""
-    while lost:
-        try:
-            source = lost.popleft()
-        except IndexError:
-            return
-        _close(source, None)
 
 
 def watch(source: Source) -> None:
