@@ -133,15 +133,18 @@ class Fallback(Policy):
             if not self.when(answer):
                 return first
         failed: list[str] = []
-        served = await self._turn_to_targets(call, kind, failed)
-        if served is not None:
-            return served
-        if primary is None:
-            return first  # type: ignore[return-value]  # one of the two is there
-        if failed:
-            told = marks.noted(primary, since)
-            marks.note(primary, f"{told + '; ' if told else ''}fell back: {', '.join(failed)}")
-        raise primary
+        try:
+            served = await self._turn_to_targets(call, kind, failed)
+            if served is not None:
+                return served
+            if primary is None:
+                return first  # type: ignore[return-value]  # one of the two is there
+            if failed:
+                told = marks.noted(primary, since)
+                marks.note(primary, f"{told + '; ' if told else ''}fell back: {', '.join(failed)}")
+            raise primary
+        finally:
+            del primary  # its traceback holds this frame: only the collector could free the two
 
     async def _turn_to_targets(self, call: Call, kind: Kind, failed: list[str]) -> Reply | None:
         """The answer of the first target that serves; None when all of them `failed`."""

@@ -148,25 +148,28 @@ class Retry(Policy):
         series: _Series | None = None
         began, since = call.runtime.monotonic(), marks.moment
         number = 1
-        while True:
-            try:
-                reply = await next(call)
-                wait = None
-                if self.judges:
+        try:
+            while True:
+                try:
+                    reply = await next(call)
+                    wait = None
+                    if self.judges:
+                        series = series or _Series(self, call, began, since)
+                        wait = await series.after_answer(reply)
+                    if wait is None:
+                        self._succeeded(call, series)
+                        return reply
+                    await reply.discard()
+                except Exception as error:
                     series = series or _Series(self, call, began, since)
-                    wait = await series.after_answer(reply)
-                if wait is None:
-                    self._succeeded(call, series)
-                    return reply
-                await reply.discard()
-            except Exception as error:
-                series = series or _Series(self, call, began, since)
-                wait = series.after_failure(error)
-                if wait is None:
-                    raise
-            await call.runtime.sleep(wait, call.deadline)
-            number += 1
-            call = call.replace(number=number, wait=wait)
+                    wait = series.after_failure(error)
+                    if wait is None:
+                        raise
+                await call.runtime.sleep(wait, call.deadline)
+                number += 1
+                call = call.replace(number=number, wait=wait)
+        finally:
+            del series  # its last error's traceback holds this frame, which holds it: a cycle
 
     def check(self, target: Target) -> None:
         """A verdict on a stream's answer needs the whole of it."""
