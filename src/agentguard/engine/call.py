@@ -197,6 +197,11 @@ class Attempt:
         return self.reading.usage or (None if recorded is None else recorded.usage)
 
     @property
+    def looked_at(self) -> bool:
+        """Whether anybody has asked for `reading`, perhaps before there was an answer."""
+        return self._reading is not None
+
+    @property
     def reading(self) -> Reading:
         """What has been read of the answer so far: text, model, usage."""
         if self._reading is None:

@@ -138,6 +138,8 @@ async def invoke(call: Call) -> Reply:
             shape_of(value).read(value, attempt.reading)
             if attempt.reading.error is not None:
                 raise attempt.reading.error
+        elif attempt.looked_at:  # else it is read when somebody asks
+            shape_of(value).read(value, attempt.reading)
     except BaseException as error:
         await attempt.end(Outcome.of(error, attempt))
         raise
