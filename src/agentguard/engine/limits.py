@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from typing import TYPE_CHECKING, Final
 
 from agentguard.errors import Overloaded, Timeout
@@ -19,11 +21,12 @@ class Hung:
     Each holds a thread and often a connection, so that their number must be bounded.
     """
 
-    __slots__ = ("_jobs", "limit")
+    __slots__ = ("__weakref__", "_jobs", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._jobs: set[Job] = set()
+        _all.add(self)
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -47,6 +50,12 @@ class Hung:
             )
 
 
+    def forget(self) -> None:
+        """No worker of this process hangs: it was forked a moment ago."""
+        self._jobs.clear()
+
+
+_all: Final[weakref.WeakSet[Hung]] = weakref.WeakSet()
 UNKEPT: Final = Hung(64)  # of bounds that come from no timeout policy, such as `deadline(...)`
 
 
@@ -111,3 +120,13 @@ def narrower(outer: Deadline | None, inner: Deadline | None) -> Deadline | None:
         thread=inner.thread,
         hung=inner.hung,
     )
+
+
+def _after_fork() -> None:
+    for hung in _all:
+        hung.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child has none of its parent's threads.
+    os.register_at_fork(after_in_child=_after_fork)

@@ -131,10 +131,10 @@ class Runtime:
                 if foreign:
                     raise _not_async(target, value)
                 target.hands_back = True
-                await self._turn(AWAITABLE)
+                await self._turn(AWAITABLE, value)
             return await self._settle(value, attempt)
         if not self.is_async and is_stream(value) and not hasattr(value, "__next__"):
-            await self._turn(STREAM)
+            await self._turn(STREAM, value)
         return value
 
     def _call(self, attempt: Attempt) -> Any:
@@ -156,9 +156,14 @@ class Runtime:
         work = inside(attempt, functools.partial(target.fn, *call.args, **kwargs))
         return bounded(work, deadline, functools.partial(book, attempt), attempt)
 
-    async def _turn(self, what: HandBack) -> None:
+    async def _turn(self, what: HandBack, value: object) -> None:
         await hand_back(what)
-        loop_or_refuse()
+        try:
+            loop_or_refuse()
+        except RuntimeError:
+            if inspect.iscoroutine(value):
+                value.close()  # nobody will await it
+            raise
         self.is_async = True
 
     async def _settle(self, awaitable: Awaitable[T], attempt: Attempt) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
@@ -193,6 +194,8 @@ class AsyncStream(_Held):
         if begin is None:
             raise StopAsyncIteration
         try:
+            if "trio" in sys.modules:
+                loop_or_refuse()
             source: Source = (await begin()).streamed()
         finally:
             self._begin = None
