@@ -10,6 +10,7 @@ from tenacity import wait_fixed
 
 from agentguard import deadline, errors, events, guard, report, retry, timeout
 from agentguard.engine import clock
+from agentguard.engine.bounds import GRACE
 from agentguard.testing import FakeRuntime, ScriptedModel, Stall
 from tests.shapes import ASYNC, Harness, every_shape, stream_shapes, unary_shapes
 
@@ -509,7 +510,7 @@ def test_a_recognised_method_is_told_the_bound() -> None:
     create = guard(retry(wait=SOON), timeout(30))(completions.create)
     with FakeRuntime(), deadline(10):
         assert create(model="m") == "answer"
-    assert completions.seen == [{"model": "m", "timeout": 10}]
+    assert completions.seen == [{"model": "m", "timeout": 10 + GRACE}]
 
 
 def test_the_callers_own_timeout_is_kept() -> None:

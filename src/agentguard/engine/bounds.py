@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextvars
 import functools
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from agentguard import events
 from agentguard.engine import clock, workers
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
     from agentguard.engine.target import Target
     from agentguard.errors import Timeout
 
-__all__ = ["alarmed", "book", "bounded", "expired", "in_worker", "inside", "narrowed"]
+__all__ = ["GRACE", "alarmed", "book", "bounded", "expired", "in_worker", "inside", "narrowed"]
 
 T = TypeVar("T")
+
+GRACE: Final = 0.25
+"""Seconds that an SDK is told beyond the bound, so that the guard's own error comes first."""
 
 
 async def alarmed(awaitable: Awaitable[T], deadline: Deadline, attempt: Attempt) -> T:
@@ -179,4 +183,5 @@ def narrowed(target: Target, kwargs: dict[str, Any], left: float) -> dict[str, A
     if "timeout" in kwargs or not endpoint.takes_timeout:
         return kwargs
     # The client's own timeout may be tighter: it is never lengthened.
-    return {**kwargs, "timeout": left if endpoint.timeout is None else min(left, endpoint.timeout)}
+    told = left + GRACE if endpoint.timeout is None else min(left + GRACE, endpoint.timeout)
+    return kwargs if told == inf else {**kwargs, "timeout": told}

@@ -67,11 +67,12 @@ class Deadline:
         bound: the name the user knows it by: "seconds", "first_token", "idle", "total", "deadline".
         seconds: how long the bound was when it was set.
         error: what is raised when it passes.
+        lull: seconds that a stream begun within it may fall silent later on.
         thread: whether a sync attempt runs in a worker so that the bound can be kept.
         hung: where workers are counted that outlive it.
     """
 
-    __slots__ = ("at", "bound", "error", "hung", "seconds", "thread")
+    __slots__ = ("at", "bound", "error", "hung", "lull", "seconds", "thread")
 
     def __init__(
         self,
@@ -82,6 +83,7 @@ class Deadline:
         error: type[Timeout] = Timeout,
         thread: bool = True,
         hung: Hung = UNKEPT,
+        lull: float = 0.0,
     ) -> None:
         self.at = at
         self.bound = bound
@@ -89,6 +91,7 @@ class Deadline:
         self.error = error
         self.thread = thread
         self.hung = hung
+        self.lull = lull
 
     def passed(self, what: str) -> Timeout:
         """The error to raise when `what` ran into this bound."""
@@ -119,6 +122,7 @@ def narrower(outer: Deadline | None, inner: Deadline | None) -> Deadline | None:
         error=outer.error,
         thread=inner.thread,
         hung=inner.hung,
+        lull=outer.lull,
     )
 
 

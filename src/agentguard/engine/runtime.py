@@ -152,7 +152,10 @@ class Runtime:
         target = call.target
         if not deadline.thread or target.hands_back:
             return self._call(attempt)
-        kwargs = narrowed(target, call.kwargs, deadline.at - self.monotonic())
+        left = deadline.at - self.monotonic()
+        if call.expects_stream:
+            left = max(left, deadline.lull)  # an SDK's timeout is for every silence alike
+        kwargs = narrowed(target, call.kwargs, left)
         work = inside(attempt, functools.partial(target.fn, *call.args, **kwargs))
         return bounded(work, deadline, functools.partial(book, attempt), attempt)
 

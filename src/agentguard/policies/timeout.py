@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from agentguard.engine.arguments import count
@@ -119,6 +120,8 @@ class Timeout(Policy):
             length = getattr(self, name)
             if length is not None and not (name == "seconds" and self.first_token is not None):
                 bound = Deadline(began + length, name, length, thread=self.thread, hung=self.hung)
+                if name != "total":  # which bounds the silences too
+                    bound.lull = inf if self.idle is None else self.idle
                 mine = narrower(mine, bound)
         return narrower(call.deadline, mine)
 
