@@ -12,6 +12,7 @@ import functools
 import inspect
 import itertools
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
@@ -320,6 +321,13 @@ def text_of(items: Any) -> str:
     for item in items if isinstance(items, list) else [items]:
         shape_of(item).read(item, reading)
     return reading.text
+
+
+def arrived(provider: FakeProvider, seconds: float = 20.0) -> None:
+    """Wait until the provider has received a request."""
+    until = time.monotonic() + seconds
+    while not provider.journal and time.monotonic() < until:
+        time.sleep(0.01)
 
 
 def kinds(seen: report) -> list[str | None]:
