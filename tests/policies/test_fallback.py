@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
@@ -555,3 +556,107 @@ def test_concurrent_calls_do_not_mix() -> None:
         return await asyncio.gather(*(guarded(number) for number in range(200)))
 
     assert asyncio.run(main()) == [str(number) for number in range(200)]
+
+
+# callables whose flags say sync and that hand back an awaitable, as async SDK methods do
+
+
+class Refuse(Policy):
+    """Refuses every call but the first, as an open circuit does."""
+
+    def __init__(self, calls: int) -> None:
+        self.calls = calls
+
+    async def around(self, call: Call, next: Next) -> Reply:
+        self.calls -= 1
+        if self.calls < 0:
+            raise errors.CircuitOpen("open", retry_after=3)
+        return await next(call)
+
+
+class AsyncCompletions:
+    """A resource of an async client: its method is a plain function around a coroutine function."""
+
+    async def _create(self, question: str) -> str:
+        await asyncio.sleep(0)
+        return "from the primary"
+
+    @functools.wraps(_create)
+    def create(self, *args: Any, **kwargs: Any) -> Any:
+        """Hand back a coroutine."""
+        return self._create(*args, **kwargs)
+
+
+def lambda_of_async() -> Any:
+    """A lambda around an async method, and how often it must be called to be known."""
+    create = AsyncCompletions().create
+    return lambda question: create(question)  # noqa: PLW0108  its flags must not tell
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["sdk method", "lambda"])
+@pytest.mark.parametrize("colour", ["sync target", "async target", "lambda target"])
+def test_a_refusal_before_the_awaitable_is_awaited_all_the_same(known: bool, colour: str) -> None:
+    """When the primary is not even asked, its caller still gets something to await."""
+
+    async def backup(question: str) -> str:
+        return "from the backup"
+
+    targets = {
+        "sync target": lambda question: "from the backup",
+        "async target": backup,
+        "lambda target": lambda question: backup(question),  # noqa: PLW0108  its flags must not tell
+    }
+    fn = AsyncCompletions().create if known else lambda_of_async()
+    ask = guard(fallback(targets[colour]), Refuse(0 if known else 1))(fn)
+
+    async def main() -> None:
+        if not known:
+            assert await ask("?") == "from the primary"
+        pending = ask("?")
+        assert await pending == "from the backup"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["sdk method", "lambda"])
+def test_waits_of_such_a_call_do_not_block_the_loop(known: bool) -> None:
+    """A retry that waits for the circuit lets other tasks run, and raises where it is awaited."""
+
+    async def main() -> None:
+        ask = guard(retry(attempts=2), Refuse(0 if known else 1))(
+            AsyncCompletions().create if known else lambda_of_async()
+        )
+        if not known:
+            await ask("?")
+        ticks: list[float] = []
+
+        async def tick() -> None:
+            for _ in range(3):
+                await time.pause_async(1)
+                ticks.append(time.now)
+
+        with deadline(60):
+            pending = ask("?")  # a refusal is not raised here
+            ticker = asyncio.ensure_future(tick())
+            with pytest.raises(errors.CircuitOpen):
+                await pending
+        await ticker
+        assert ticks == [1, 2, 3]
+
+    with FakeRuntime() as time:
+        asyncio.run(main())
+
+
+def test_a_function_that_hands_back_both_keeps_both() -> None:
+    """Seen handing back an awaitable on a loop, it still answers sync callers outside of one."""
+
+    async def later() -> str:
+        return "later"
+
+    ask = fallback(lambda now: "never")(lambda now: "now" if now else later())
+
+    async def main() -> Any:
+        return await ask(now=False)
+
+    assert asyncio.run(main()) == "later"
+    assert ask(now=True) == "now"
