@@ -13,7 +13,7 @@ from agentguard.engine.call import Call, Outcome, announce
 from agentguard.engine.chain import Policy, invoke, link
 from agentguard.engine.drive import AWAITABLE, HandBack, Stopped, drive, resume
 from agentguard.engine.generators import GeneratorFunction, copy_names
-from agentguard.engine.loop import finish_later, loop_or_refuse
+from agentguard.engine.loop import finish_later, in_loop, loop_or_refuse
 from agentguard.engine.lost import lost, put_aside, settle_lost
 from agentguard.engine.order import unsafe
 from agentguard.engine.records import CallRecord
@@ -200,9 +200,13 @@ class Guarded:
     def _function(self) -> Callable[..., Any]:
         enter, options, target = self.enter, self.options, self.target
 
+        known = target.hands_back  # before any call: a method of an async SDK client
+
         def call(*args: Any, **kwargs: Any) -> Any:
             if lost:
                 settle_lost()
+            if target.hands_back and (known or in_loop()):
+                return self._awaited(surrounding(), args, kwargs)
             runtime = Runtime(False, target, options)
             try:
                 reply = drive(enter(runtime, surrounding(), args, kwargs), _turn)
@@ -211,6 +215,13 @@ class Guarded:
             return given(reply) if type(reply) is Reply else reply
 
         return call
+
+    async def _awaited(self, scope: Scope, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call whose caller awaits it, also when a policy refuses it or another target answers."""
+        loop_or_refuse()
+        return given(
+            await self.enter(Runtime(True, self.target, self.options), scope, args, kwargs)
+        )
 
     def _coroutine(self) -> Callable[..., Any]:
         enter, options, target = self.enter, self.options, self.target

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable
 
-__all__ = ["finish_later", "held", "kept", "loop_or_refuse"]
+__all__ = ["finish_later", "held", "in_loop", "kept", "loop_or_refuse"]
 
 HELD_SECONDS: Final = 10.0  # how long clean-up may go on after its caller was cancelled
 
@@ -34,13 +34,18 @@ def loop_or_refuse() -> asyncio.AbstractEventLoop:
         ) from None
 
 
+def in_loop() -> bool:
+    """Whether an asyncio loop runs on this thread."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001  documented
+
+
 def finish_later(pending: Awaitable[Any]) -> bool:
     """Finish `pending` in a task of its own that outlives its caller, for a bounded time.
 
     False when no event loop runs here: then nothing can be cancelled and the caller may await it.
     """
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None or asyncio._get_running_loop() is None:  # noqa: SLF001  documented
+    if not in_loop():
         return False
     _give_up_later(_begun(pending))
     return True

@@ -128,7 +128,7 @@ class Runtime:
             return value
         if inspect.isawaitable(value):
             if not self.is_async:
-                if foreign:
+                if foreign and not self.target.hands_back:
                     raise _not_async(target, value)
                 target.hands_back = True
                 await self._turn(AWAITABLE, value)
