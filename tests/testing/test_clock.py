@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import gc
 import random
 import threading
 from typing import Any
 
 import pytest
 
-from agentguard import deadline, guard, report, retry, timeout
+from agentguard import deadline, fallback, guard, report, retry, timeout
 from agentguard.engine import clock
 from agentguard.errors import DeadlineExceeded, Timeout
 from agentguard.testing import FakeRuntime, ScriptedModel, Stall, StandStill
@@ -246,8 +245,6 @@ def test_a_worker_that_sleeps_lets_its_loop_s_tasks_go_on() -> None:
         return "done"
 
     async def main() -> None:
-        from agentguard import fallback
-
         async def fails() -> str:
             raise ConnectionError("reset")
 
@@ -477,4 +474,81 @@ def test_real_sockets_are_given_time() -> None:
     with FakeRuntime() as time:
         assert asyncio.run(main()) == "pong"
         assert time.now == 0
-    gc.collect()
+
+
+def test_a_server_that_never_answers_passes_the_bound() -> None:
+    """Nothing comes from the socket for a real moment: time moves on to the bound."""
+
+    async def main() -> None:
+        silent = asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await silent.wait()
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+
+        async def ask() -> bytes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                return await reader.readline()
+            finally:
+                writer.close()
+
+        async with server:
+            with pytest.raises(Timeout):
+                await guard(timeout(30))(ask)()
+            silent.set()
+            await asyncio.sleep(0)
+
+    with FakeRuntime(settle=0.05) as time:
+        asyncio.run(main())
+        assert time.now == 30
+
+
+def test_times_nest_within_a_running_loop() -> None:
+    """An inner virtual time gives the loop back to the outer one."""
+
+    async def main() -> None:
+        with FakeRuntime() as outer:
+            await clock.now().asleep(5)
+            with FakeRuntime() as inner:
+                await clock.now().asleep(100)
+                await asyncio.sleep(100)
+                assert (outer.now, inner.now) == (5, 200)
+            await asyncio.sleep(5)
+            assert outer.now == 10
+
+    asyncio.run(main())
+
+
+def test_bounds_that_did_not_pass_are_not_kept() -> None:
+    """Ten thousand calls in time leave no heap of their bounds."""
+    with FakeRuntime() as time:
+        ask = guard(timeout(30))(ScriptedModel("ok", repeat_last=True).coroutine)
+
+        async def main() -> None:
+            for _ in range(10_000):
+                await ask()
+
+        asyncio.run(main())
+        assert len(time._turns._timers) < 600
+
+
+def test_a_bound_that_passes_for_want_of_time_is_a_stand_still() -> None:
+    """A Timeout that only came because a worker waits for real does not pass for an expected one."""
+    release = threading.Event()
+
+    async def fails() -> str:
+        raise ConnectionError("reset")
+
+    def stuck() -> str:
+        release.wait(30)
+        return "late"
+
+    try:
+        with pytest.raises(StandStill), FakeRuntime(patience=0.2):
+            asyncio.run(guard(timeout(30), fallback(stuck))(fails)())
+    finally:
+        release.set()

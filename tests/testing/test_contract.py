@@ -11,7 +11,7 @@ import pytest
 
 from agentguard import Call, Next, Policy, Reply, breaker, fallback, observe, retry, timeout
 from agentguard.errors import Overloaded
-from agentguard.testing import ScriptedModel, check_policy
+from agentguard.testing import FakeRuntime, ScriptedModel, check_policy, no_wait
 
 
 class Transparent(Policy):
@@ -90,6 +90,15 @@ def test_good_policies_keep_the_contract(make: Callable[[], Policy]) -> None:
 def test_a_policy_without_state_may_be_given_itself() -> None:
     """A factory is for policies whose calls leave something behind."""
     check_policy(Transparent())
+
+
+def test_a_time_of_the_test_s_own_does_not_matter() -> None:
+    """Under a fake runtime, or without waits, each rule still has its own virtual time."""
+    with FakeRuntime() as time:
+        check_policy(lambda: retry(attempts=3))
+        assert time.now == 0
+    with no_wait():
+        check_policy(lambda: retry(attempts=3))
 
 
 class Nameless(Policy):

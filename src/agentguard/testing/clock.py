@@ -95,8 +95,9 @@ class FakeRuntime(clock.Clock):
             previous, workers.Job = self._before  # type: ignore[misc]
             clock.use(previous)
         self._turns.leave()
-        if self._turns.stuck is not None and error is None:
-            raise self._turns.stuck
+        stuck = self._turns.stuck
+        if stuck is not None and stuck is not error:
+            raise stuck from error  # a bound that was let pass because of it explains nothing
 
     @property
     def now(self) -> float:

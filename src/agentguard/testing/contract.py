@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, cast
 
+from agentguard.engine import clock
 from agentguard.engine.chain import Policy
 from agentguard.testing import crowd, rules
 
@@ -48,6 +49,14 @@ def check_policy(policy: Policy | Callable[[], Policy]) -> None:
     if asyncio is not None and asyncio._get_running_loop() is not None:  # noqa: SLF001  documented
         raise RuntimeError("check_policy() runs event loops of its own: call it in a sync test")
     make = _maker(policy)
+    before = clock.use(clock.Clock())  # each rule has a virtual time of its own
+    try:
+        _check(make)
+    finally:
+        clock.use(before)
+
+
+def _check(make: Callable[[], Policy]) -> None:
     rules.has_a_name(make())
     rules.never_suspends(make)
     rules.is_the_same_in_every_shape(make)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from agentguard.engine.decorate import guard
@@ -45,7 +46,7 @@ def passes_cancellation_on(make: Make) -> None:
 async def _cancelled(make: Make, shape: str, script: tuple[Any, ...]) -> None:
     policy = make()
     models: list[ScriptedModel] = []
-    with FakeRuntime() as time:
+    with FakeRuntime() as fake:
 
         def once() -> Coroutine[Any, Any, None]:
             models.append(ScriptedModel(*script, repeat_last=True))
@@ -60,7 +61,7 @@ async def _cancelled(make: Make, shape: str, script: tuple[Any, ...]) -> None:
             raise AssertionError(
                 f"the policy {policy!r} does not pass cancellation on ({shape}): {error}"
             ) from error
-        time.advance(3600)
+        fake.advance(3600)
         after, fresh = await _several(policy, shape), await _several(make(), shape)
     if after != fresh:
         raise AssertionError(
@@ -126,8 +127,9 @@ def serves_threads_at_once(make: Make) -> None:
         with FakeRuntime():
             for thread in threads:
                 thread.start()
+            end = time.monotonic() + _JOIN
             for thread in threads:
-                thread.join(_JOIN)
+                thread.join(max(0.0, end - time.monotonic()))
     finally:
         sys.setswitchinterval(interval)
     _compare(policy, got, expected, f"{_CROWD} threads")

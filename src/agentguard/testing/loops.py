@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Loop"]
 
+_PATCHED: Final = ("time", "call_at")
 _ROUNDS: Final = 2  # rounds with nothing to run; in between the loop has looked for I/O
 _BLIND_ROUNDS: Final = 20  # the same for a loop that does not show what it has to run
 
@@ -45,7 +47,8 @@ class Loop:
         self._probing = False
         self._began = now()
         self._base = loop.time()
-        self._call_at = loop.call_at
+        self._call_at = functools.partial(type(loop).call_at, loop)  # not an outer time's
+        self._before = {k: v for k, v in vars(loop).items() if k in _PATCHED}
         try:
             # asyncio.sleep, asyncio.timeout and wait_for of the code under test keep virtual time.
             loop.time = self._time  # type: ignore[method-assign]
@@ -62,7 +65,9 @@ class Loop:
 
     def due(self) -> float | None:
         """When, in virtual time, the next of its own timers rings."""
-        timers: Any = getattr(self.loop, "_scheduled", ()) if self._own else ()
+        if getattr(self.loop.time, "__self__", None) is not self:
+            return None  # within an inner virtual time they are that one's
+        timers: Any = getattr(self.loop, "_scheduled", ())
         if not timers or not self.loop.is_running() or self.blocked:
             return None
         at = min((timer.when() for timer in timers if not timer.cancelled()), default=None)
@@ -91,8 +96,9 @@ class Loop:
     def leave(self) -> None:
         """Go back to real time."""
         if self._own:
-            vars(self.loop).pop("time", None)
-            vars(self.loop).pop("call_at", None)
+            for name in _PATCHED:
+                vars(self.loop).pop(name, None)
+            vars(self.loop).update(self._before)
 
     def _time(self) -> float:
         return self._base + self._now() - self._began
@@ -104,12 +110,18 @@ class Loop:
 
     def _look(self) -> None:
         ready: Any = getattr(self.loop, "_ready", None)
-        self._quiet = 0 if ready else self._quiet + 1
+        self._quiet = 0 if ready is not None and any(map(self._works, ready)) else self._quiet + 1
         if self._quiet < (_BLIND_ROUNDS if ready is None else _ROUNDS) or self._outside():
             self.loop.call_soon(self._look)
             return
         self._probing, self.idle = False, True
         self._tell()
+
+    @classmethod
+    def _works(cls, handle: Any) -> bool:
+        """Whether something is to be run: not cancelled, and not another virtual time's look."""
+        callback = handle._callback  # noqa: SLF001
+        return callback is not None and getattr(callback, "__func__", None) is not cls._look
 
     def _outside(self) -> bool:
         """Whether something came from sockets or other threads while it was given time to."""

@@ -24,6 +24,7 @@ __all__ = ["BOUND", "SLEEP", "Job", "StandStill", "Timer", "Turns"]
 
 SLEEP: Final = 0  # at one moment sleepers wake before bounds pass: 30 s of work fit into 30 s
 BOUND: Final = 1
+_FEW: Final = 256
 _TICK: Final = 0.02  # real seconds after which a thread of the test's own holds time no longer
 
 
@@ -54,6 +55,7 @@ class Turns:
         self._numbers = itertools.count()
         self._lock = threading.RLock()
         self._timers: list[Timer] = []
+        self._most = _FEW
         self._results: dict[threading.Event, Timer] = {}  # who waits for a worker to end
         self._awake: set[Job | int] = set()  # jobs, and threads about to wait for one, that can run
         self._running: dict[int, Job] = {}
@@ -117,8 +119,7 @@ class Turns:
         with self._lock:
             timer = Timer(self.now + max(seconds, 0.0), rank, next(self._numbers))
             timer.loop, timer.ring = loop, ring
-            heapq.heappush(self._timers, timer)
-            self._progress += 1
+            self._add(timer)
             self._watch()
         loop.probe()
         return timer
@@ -128,23 +129,32 @@ class Turns:
         here, ident = self.here(), threading.get_ident()
         with self._lock:
             timer = Timer(self.now + max(seconds, 0.0), rank, next(self._numbers))
+            timer.passed = threading.Event()
             timer.loop, timer.job = here, self._running.get(ident)
             self._awake.discard(timer.job or ident)
             if here is not None:
                 here.blocked += 1
             if done is not None:
                 self._results[done] = timer
-            heapq.heappush(self._timers, timer)
-            self._progress += 1
+            self._add(timer)
         return timer
+
+    def _add(self, timer: Timer) -> None:
+        heapq.heappush(self._timers, timer)
+        self._progress += 1
+        if len(self._timers) > self._most:  # bounds that did not pass are let go by the way
+            self._timers = [each for each in self._timers if not each.over]
+            heapq.heapify(self._timers)
+            self._most = max(_FEW, 2 * len(self._timers))
 
     def block(self, timer: Timer, done: threading.Event | None = None) -> None:
         """Block this thread until its timer passes, or a worker sets `done`."""
+        passed = timer.passed
         try:
-            if done is None or not done.is_set():
+            if passed is not None and not (done is not None and done.is_set()):
                 self._turn()
                 # A worker begun before this clock was in use does not tell that it has ended.
-                while not timer.passed.wait(0.05) and not (done is not None and done.is_set()):
+                while not passed.wait(0.05) and not (done is not None and done.is_set()):
                     pass
         finally:
             with self._lock:
@@ -250,7 +260,7 @@ class Turns:
             waiter = self._results.pop(job.done, None)
             if waiter is not None and not waiter.over:
                 self._wake(waiter)
-                waiter.passed.set()
+                waiter.fire()
                 return  # it runs on, and time goes on when it waits again
         for loop in tuple(self._loops.values()):
             loop.probe()
@@ -310,7 +320,8 @@ class Timer:
     Attributes:
         job: the worker's job that waits, if one does.
         loop: the event loop that waits, or that a thread blocks by waiting.
-        ring: called on `loop`; None when a thread waits.
+        ring: called on `loop`, for a wait of a task.
+        passed: set, for a wait of a thread.
     """
 
     __slots__ = ("at", "error", "job", "key", "loop", "over", "passed", "ring")
@@ -321,7 +332,7 @@ class Timer:
         self.job: Job | None = None
         self.loop: Loop | None = None
         self.ring: Callable[[], None] | None = None
-        self.passed = threading.Event()
+        self.passed: threading.Event | None = None
         self.over = False
         self.error: StandStill | None = None
 
@@ -334,9 +345,9 @@ class Timer:
 
     def fire(self) -> None:
         """Wake whoever waits."""
-        if self.ring is None:
+        if self.passed is not None:
             self.passed.set()
-        elif self.loop is not None:
+        elif self.ring is not None and self.loop is not None:
             self.loop.call(self.ring)
 
 
