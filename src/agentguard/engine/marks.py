@@ -5,9 +5,13 @@ A provider's exception must come out the same in type and identity, so nothing w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from agentguard.providers.evidence import read
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from agentguard.errors import Partial
 
 __all__ = ["gave_up", "give_up", "leave_partial", "moment", "note", "noted"]
@@ -22,20 +26,16 @@ later call (a module's singleton): only marks left since a call began are about 
 
 def note(error: BaseException, text: str) -> None:
     """Say on `error` what was tried. There is one note: a later one replaces it."""
-    before: list[str] | None = getattr(error, "__notes__", None)
-    if before:
-        error.__notes__ = [each for each in before if not each.startswith(_PREFIX)]
-    error.add_note(_PREFIX + text)
+    others = [each for each in _notes(error) if not _ours(each)]
+    _set(error, "__notes__", [*others, _PREFIX + text])
     _stamp(error, "_agentguard_noted")
 
 
 def noted(error: BaseException, since: int) -> str:
     """What `note` said on `error` after the moment `since`, or an empty string."""
-    before: list[str] = getattr(error, "__notes__", [])
     if _stamped(error, "_agentguard_noted", since):
-        for each in before:
-            if each.startswith(_PREFIX):
-                return each.removeprefix(_PREFIX)
+        for each in filter(_ours, _notes(error)):
+            return str(each).removeprefix(_PREFIX)
     return ""
 
 
@@ -54,11 +54,20 @@ def leave_partial(error: BaseException, partial: Partial) -> None:
     _set(error, "_agentguard_partial", partial)
 
 
+def _notes(error: BaseException) -> list[object]:
+    notes = read(error, "__notes__")
+    return [*cast("Iterable[object]", notes)] if isinstance(notes, (list, tuple)) else []
+
+
+def _ours(note: object) -> bool:
+    return isinstance(note, str) and note.startswith(_PREFIX)
+
+
 def _set(error: BaseException, name: str, value: Any) -> None:
     try:
         setattr(error, name, value)
-    except AttributeError:
-        return  # an exception class that forbids new attributes: it goes unmarked
+    except Exception:  # a class that forbids new attributes, as a frozen dataclass does
+        return  # it goes unmarked: what counts is that it comes out
 
 
 def _stamp(error: BaseException, name: str) -> None:
@@ -68,5 +77,5 @@ def _stamp(error: BaseException, name: str) -> None:
 
 
 def _stamped(error: BaseException, name: str, since: int) -> bool:
-    at: object = getattr(error, name, 0)
+    at = read(error, name)
     return isinstance(at, int) and at > since

@@ -282,7 +282,7 @@ class _Series:
         if kind in {"control", "cancelled"}:
             return 0.0, "it is no failure"
         if marks.gave_up(error, self.since) and policy.nested is None:
-            return 0.0, 'a retry inside gave up on it already (nested="multiply" retries it again)'
+            return 0.0, _INSIDE
         if isinstance(error, GuardError) and kind in _REFUSALS:
             return self._reopening(error, failure)
         if asks_again(error):
@@ -354,12 +354,15 @@ class _Series:
             return
         took = self.call.runtime.monotonic() - self.began
         tried = f"{self.number} attempt{'s' * (self.number > 1)} in {took:.1f} s"
-        marks.note(error, f"{tried} ({', '.join(self.kinds)}); not retried: {reason}")
+        text = f"{tried} ({', '.join(self.kinds)}); not retried: {reason}"
+        told = marks.noted(error, self.since) if reason == _INSIDE else ""
+        marks.note(error, f"{told}; {reason}" if told else text)
         if kind in TRANSIENT or self.number > 1:
             marks.give_up(error)
         self.call.emit(events.GaveUp, kind, self.number, reason)
 
 
+_INSIDE: Final = 'a retry inside gave up on it already (nested="multiply" retries it again)'
 _REFUSALS: Final = frozenset({"circuit_open", "saturated", "budget_exceeded", "rejected"})
 
 
