@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from agentguard.circuit.window import window_maker
-from agentguard.engine.arguments import count, seconds
+from agentguard.engine.arguments import count, number, seconds
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -48,11 +48,11 @@ class Rules:
         if max_reset_timeout is not None:
             seconds("breaker", "max_reset_timeout", max_reset_timeout)
         for word, rate in (("failure_rate", failure_rate), ("slow_call_rate", slow_call_rate)):
-            if rate is not None and not 0 < rate <= 1:
+            if rate is not None and not 0 < number("breaker", word, rate) <= 1:
                 raise ValueError(
                     f"breaker({word}=) is a part of the calls, above 0 to 1, as in 0.5, not {rate!r}"
                 )
-        if not growth >= 1:
+        if not number("breaker", "growth", growth) >= 1:
             raise ValueError(f"breaker(growth=) is a factor of 1 or more, not {growth!r}")
         self.failure_rate = failure_rate
         self.slow_call_rate = slow_call_rate

@@ -7,6 +7,8 @@ from collections import deque
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from agentguard.engine.arguments import told
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -96,9 +98,10 @@ def window_maker(window: int | str | timedelta) -> Callable[[], Window]:
         return lambda: CountWindow(window)
     seconds = _seconds(window)
     if seconds is None:
+        shown = repr(window) if isinstance(window, str) else told(window)
         raise TypeError(
             "breaker(window=) is a number of calls, as in window=100, or a time, as in "
-            f'window="60s" or timedelta(seconds=60), not {window!r}'
+            f'window="60s" or timedelta(seconds=60), not {shown}'
         )
     if not seconds > 0:
         raise ValueError(f"breaker(window=) must be longer than nothing, not {window!r}")

@@ -5,22 +5,36 @@ from __future__ import annotations
 import inspect
 import math
 
-__all__ = ["count", "one_of", "plain", "seconds"]
+__all__ = ["count", "number", "one_of", "plain", "seconds", "told"]
+
+
+def told(value: object) -> str:
+    """A wrong value for a message: numbers as they are, all else by type.
+
+    Somebody's object may show a key in its repr, and a misplaced string may be one.
+    """
+    return repr(value) if isinstance(value, (int, float)) else type(value).__name__
 
 
 def seconds(owner: str, name: str, value: object, *, zero: bool = False) -> float:
-    """A number of seconds: finite and positive, or 0 where `zero` allows it."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{owner}({name}=) is a number of seconds, as in 30, not {value!r}")
-    if math.isnan(value) or value < 0 or (value == 0 and not zero):
+    """A positive number of seconds, without end too, or 0 where `zero` allows it."""
+    checked = number(owner, name, value, "a number of seconds, as in 30")
+    if math.isnan(checked) or checked < 0 or (checked == 0 and not zero):
         raise ValueError(f"{owner}({name}=) must be positive, not {value!r}")
+    return checked
+
+
+def number(owner: str, name: str, value: object, what: str = "a number") -> float:
+    """A number, which True is not."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{owner}({name}=) is {what}, not {told(value)}")
     return value
 
 
 def count(owner: str, name: str, value: object, least: int = 1) -> int:
     """A whole number from `least`."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{owner}({name}=) is a whole number, as in 3, not {value!r}")
+        raise TypeError(f"{owner}({name}=) is a whole number, as in 3, not {told(value)}")
     if value < least:
         raise ValueError(f"{owner}({name}=) must be at least {least}, not {value!r}")
     return value
@@ -29,8 +43,9 @@ def count(owner: str, name: str, value: object, least: int = 1) -> int:
 def one_of(owner: str, name: str, value: object, *words: str) -> None:
     """One of some words, or None."""
     if value is not None and value not in words:
-        told = " or ".join(f'"{word}"' for word in words)
-        raise ValueError(f"{owner}({name}=) is {told}, or left out, not {value!r}")
+        known = " or ".join(f'"{word}"' for word in words)
+        shown = repr(value) if isinstance(value, str) else told(value)
+        raise ValueError(f"{owner}({name}=) is {known}, or left out, not {shown}")
 
 
 def plain(owner: str, name: str, value: object, what: str) -> None:
