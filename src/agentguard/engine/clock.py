@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     import asyncio
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Clock", "monotonic", "now", "use"]
+
+
+_LONGEST: Final = 1e9
+"""Seconds, some thirty years: what the system's own waits can count is little more."""
 
 
 class _Alarm(Protocol):
@@ -39,7 +43,7 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         """Block this thread for `seconds`."""
-        time.sleep(seconds)
+        time.sleep(min(seconds, _LONGEST))
 
     async def asleep(self, seconds: float) -> None:
         """Suspend this task for `seconds`."""
@@ -55,7 +59,7 @@ class Clock:
 
     def wait(self, done: threading.Event, seconds: float | None) -> bool:
         """Block until a worker sets `done`, at most `seconds`; True when it was set in time."""
-        return done.wait(seconds)
+        return done.wait(seconds if seconds is None else min(seconds, _LONGEST))
 
 
 _current = Clock()
