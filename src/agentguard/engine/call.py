@@ -174,7 +174,7 @@ class Attempt:
         self.first: float | None = None
         self.value: Any = None
         self.record: AttemptRecord | None = None
-        self.recorded: Reading | None = None
+        self.recorded: list[Reading] | None = None
         self._ended = False
         self._ends: list[OutcomeHook] | None = None
         self._reading: Reading | None = None
@@ -187,14 +187,14 @@ class Attempt:
     @property
     def model(self) -> str | None:
         """The model that served, where the answer or a recorded response says so."""
-        recorded = self.recorded
-        return self.reading.model or (None if recorded is None else recorded.model)
+        models = (each.model for each in reversed(self.recorded or ()) if each.model)
+        return self.reading.model or next(models, None)
 
     @property
     def usage(self) -> Usage | None:
-        """The provider's figures, from the answer or a recorded response."""
-        recorded = self.recorded
-        return self.reading.usage or (None if recorded is None else recorded.usage)
+        """The provider's figures: of the answer, or of all recorded responses together."""
+        figures = [each.usage for each in self.recorded or () if each.usage is not None]
+        return self.reading.usage or (sum(figures[1:], figures[0]) if figures else None)
 
     @property
     def looked_at(self) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from agentguard.engine.scope import Scope, current
 from agentguard.errors import StreamTruncated
 from agentguard.providers.shapes import Reading, is_stream, shape_of
+from agentguard.providers.streams import READERS
 
 if TYPE_CHECKING:
     from typing import Self
@@ -23,13 +24,15 @@ def record(response: T) -> T:
 
     A guarded function that returns only text hides the model and the usage from its guard, and a
     stream that it reads inside could be cut without anybody noticing. Outside a guarded call this
-    does nothing.
+    does nothing. Of several recorded in one attempt the usage is added up, the latest model told.
 
     Args:
         response: any provider's response, or a stream of its chunks; read on as it arrives.
 
     Returns:
-        The same response; of a stream, one that yields the same items and has the same attributes.
+        The same response; of a stream, one that yields the same items and has the same attributes,
+        but for those that would read it unseen (`text_stream`, `get_final_message` ...): they are
+        there once it has been iterated to its end.
 
     Raises:
         errors.StreamTruncated: while the stream is read, when it ends without its end.
@@ -49,9 +52,12 @@ def record(response: T) -> T:
     """
     holder = current.get()
     attempt = holder.attempt if isinstance(holder, Scope) else holder
-    if attempt is None:
+    if attempt is None or isinstance(response, _Recorded):
         return response
-    reading = attempt.recorded = Reading()
+    reading = Reading()
+    if attempt.recorded is None:
+        attempt.recorded = []
+    attempt.recorded.append(reading)
     if is_stream(response):
         return cast("T", _Recorded(response, attempt, reading))
     shape_of(response).read(response, reading)
@@ -68,8 +74,16 @@ class _Recorded:
         self._attempt = attempt
         self._reading = reading
         self._ends: bool | None = None
+        self._over = False
 
     def __getattr__(self, name: str) -> Any:
+        instead = None if self._over else READERS.get(name)
+        if instead is not None:
+            raise AttributeError(
+                f"{name!r} would read the stream past record(), so that a cut or its usage went "
+                f"unseen. Instead, {instead}.",
+                name=name,
+            )
         return getattr(self._stream, name)
 
     def __iter__(self) -> Self:
@@ -119,6 +133,7 @@ class _Recorded:
     def _end(self) -> None:
         call = self._attempt.call
         target, strict = call.target, call.runtime.options.strict_streams
+        self._over = True
         if self._reading.finished:
             target.ends = True
             return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ResponseView", "attribute"]
+__all__ = ["READERS", "ResponseView", "attribute"]
 
 _PLAIN: Final = frozenset(
     {
@@ -55,15 +55,20 @@ _SEEN: Final = (
 )
 
 _ADD_UP: Final = "iterate the stream and add up its items"
-_INSTEAD: Final[Mapping[str, str]] = {
+READERS: Final[Mapping[str, str]] = {
     "text_stream": "iterate the stream and take the text of each event",
     "get_final_message": _ADD_UP,
     "get_final_text": _ADD_UP,
     "get_final_completion": _ADD_UP,
     "get_final_response": _ADD_UP,
+    "until_done": "iterate the stream to its end",
+}
+"""What reads an SDK's stream behind the back of whoever iterates it, and what to do instead."""
+
+_INSTEAD: Final[Mapping[str, str]] = {
+    **READERS,
     "current_message_snapshot": _ADD_UP,
     "current_completion_snapshot": _ADD_UP,
-    "until_done": "iterate the stream to its end",
 }
 
 
