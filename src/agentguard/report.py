@@ -45,7 +45,9 @@ class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.sup
         self.calls: list[CallRecord] = []
 
     def surround(self, outer: Scope) -> Scope:
-        """Listen to the calls inside."""
+        """Listen to the calls inside, once, however often it is entered."""
+        if self._hear in outer.listeners:
+            return outer.within()
         return outer.within(listeners=(*outer.listeners, self._hear))
 
     def _hear(self, event: events.Event) -> None:

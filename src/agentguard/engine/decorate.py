@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 import warnings
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from agentguard import events
-from agentguard.engine import clock
+from agentguard.engine import arguments, clock
 from agentguard.engine.call import Call, Outcome, announce
 from agentguard.engine.chain import Policy, invoke, link
 from agentguard.engine.drive import AWAITABLE, HandBack, Stopped, drive, resume
@@ -83,10 +84,7 @@ class guard:  # noqa: N801  reads like a verb where it is used
         _check(policies)
         if not policies:
             raise TypeError("guard() needs at least one policy, as in guard(retry(), timeout(30))")
-        if not abandon_after > 0:
-            raise ValueError(
-                f"abandon_after is a positive number of seconds, not {abandon_after!r}"
-            )
+        arguments.seconds("guard", "abandon_after", abandon_after)
         self.policies = policies
         self.strict = strict
         self.options = Options(strict_streams, abandon_after)
@@ -94,11 +92,17 @@ class guard:  # noqa: N801  reads like a verb where it is used
         for reason in unsafe(policies):
             if strict:
                 raise ValueError(reason)
-            warnings.warn(reason, stacklevel=2)
+            warnings.warn(reason, stacklevel=_level())
 
     def with_(self, policy: Policy) -> guard:
         """The same guard with `policy` in place of the one of its name, or else innermost."""
-        if any(each.name == policy.name for each in self.policies):
+        same = sum(each.name == policy.name for each in self.policies)
+        if same > 1:
+            raise ValueError(
+                f"this guard has {same} policies named {policy.name!r}, and with_() cannot know which "
+                "one is meant: write the whole guard(...) anew"
+            )
+        if same:
             return self._of(
                 *(policy if each.name == policy.name else each for each in self.policies)
             )
@@ -332,6 +336,14 @@ def _write(call: Call, reply: Reply | None, outcome: Outcome) -> None:
         if attempt.first is not None:
             record.first_token = attempt.started + attempt.first - record.started
     call.emit(events.CallEnded)
+
+
+def _level() -> int:
+    """For a warning: how many frames up the user's own line is, past ours."""
+    level, frame = 0, inspect.currentframe()
+    while frame is not None and f"{frame.f_globals.get('__name__')}.".startswith("agentguard."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _check(policies: tuple[object, ...]) -> None:

@@ -1,0 +1,51 @@
+"""Guards put together in ways that nobody thought of."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+from agentguard import fallback, guard, report, retry, timeout
+
+
+def backup() -> str:
+    """A fallback target."""
+    return "backup"
+
+
+def ask() -> str:
+    """A call of a model."""
+    return "42"
+
+
+def test_replacing_one_of_several_of_a_name_is_refused() -> None:
+    """`with_` cannot know which timeout is meant: the answer is neither both nor a guess."""
+    twice = guard(timeout(total=100), retry(), timeout(10))
+    with pytest.raises(ValueError, match="2 policies named 'timeout'"):
+        twice.with_(timeout(5))
+
+
+def test_the_warning_of_an_unsafe_order_points_at_whoever_wrote_it() -> None:
+    """Stacked decorators, `with_` and `guard` alike: the warning shows the user's own line."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        guard(retry(), fallback(backup))
+        retry(fallback(backup)(ask))
+        retry()(fallback(backup)(ask))
+        guard(retry()).with_(fallback(backup))
+    assert [each.filename for each in caught] == [__file__] * 4
+
+
+def test_a_report_within_itself_has_each_call_once() -> None:
+    """One report entered twice, as by a helper that was given it, doubles nothing."""
+    r = report()
+    with r, r:
+        retry(ask)()
+    assert len(r.calls) == 1
+
+
+def test_wrong_options_of_a_guard_are_told_with_the_right_ones() -> None:
+    """`abandon_after` is checked as every number of seconds is."""
+    with pytest.raises(TypeError, match=r"abandon_after=.*number of seconds"):
+        guard(retry(), abandon_after="60")  # type: ignore[arg-type]
