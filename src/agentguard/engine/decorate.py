@@ -16,7 +16,7 @@ from agentguard.engine.drive import AWAITABLE, HandBack, Stopped, drive, resume
 from agentguard.engine.generators import GeneratorFunction, copy_names
 from agentguard.engine.loop import finish_later, in_loop, loop_or_refuse
 from agentguard.engine.lost import lost, put_aside, settle_lost
-from agentguard.engine.order import unsafe
+from agentguard.engine.order import place, unsafe
 from agentguard.engine.records import CallRecord
 from agentguard.engine.refuse import refuse
 from agentguard.engine.reply import Reply
@@ -95,7 +95,7 @@ class guard:  # noqa: N801  reads like a verb where it is used
             warnings.warn(reason, stacklevel=_level())
 
     def with_(self, policy: Policy) -> guard:
-        """The same guard with `policy` in place of the one of its name, or else innermost."""
+        """The same guard with `policy` in place of the one of its name, or else where it belongs."""
         same = sum(each.name == policy.name for each in self.policies)
         if same > 1:
             raise ValueError(
@@ -106,7 +106,8 @@ class guard:  # noqa: N801  reads like a verb where it is used
             return self._of(
                 *(policy if each.name == policy.name else each for each in self.policies)
             )
-        return self._of(*self.policies, policy)
+        at = place(policy, self.policies)
+        return self._of(*self.policies[:at], policy, *self.policies[at:])
 
     def without(self, *names: str) -> guard:
         """The same guard but for the policies of these names."""

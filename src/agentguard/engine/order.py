@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from agentguard.engine.chain import Policy
 
-__all__ = ["CANONICAL", "unsafe"]
+__all__ = ["CANONICAL", "place", "unsafe"]
 
 CANONICAL: Final[tuple[str, ...]] = (
     "fallback",
@@ -43,3 +43,13 @@ def unsafe(policies: Sequence[Policy]) -> Iterator[str]:
             if reason is not None:
                 order = ", ".join(f"{name}()" for name in CANONICAL)
                 yield f"{reason}. Write the outermost first: guard({order})"
+
+
+def place(policy: Policy, policies: Sequence[Policy]) -> int:
+    """Where `policy` goes among `policies`: before the first that belongs further in, else last."""
+    if policy.name in CANONICAL:
+        further_in = CANONICAL[CANONICAL.index(policy.name) + 1 :]
+        for position, each in enumerate(policies):
+            if each.name in further_in:
+                return position
+    return len(policies)
