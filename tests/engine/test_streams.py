@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Iterator
 from unittest.mock import Mock
 
 import pytest
 
-from agentguard import Policy, errors, fallback, guard, observe, retry
+from agentguard import Policy, errors, fallback, guard, observe, report, retry, timeout
 from agentguard.engine.reply import OPENING_ITEMS
 from tests.engine.kit import (
     SHAPES,
@@ -939,3 +940,155 @@ async def test_unary_answers_in_streams_of_one(shape):
 
     assert list(ask()) == ["B"]
     assert watch.kinds == ["completed"]
+
+
+async def test_closed_by_another_task_while_it_is_read(caplog):
+    """A stop button: `aclose` from another task ends the stream, and closes what was read."""
+    go_on, log = asyncio.Event(), []
+    watch = Watch()
+
+    @watch
+    async def ask():
+        try:
+            yield "a"
+            await go_on.wait()
+            yield "b"
+            yield "c"
+        finally:
+            log.append("closed")
+
+    stream = ask()
+    assert await anext(stream) == "a"
+
+    async def read():
+        return [each async for each in stream]
+
+    reader = asyncio.create_task(read())
+    await asyncio.sleep(0)
+    await stream.aclose()
+    assert watch.kinds == ["abandoned"]
+    go_on.set()
+    assert await reader == []
+    assert log == ["closed"]
+    assert watch.kinds == ["abandoned"]
+    assert caplog.records == []
+
+
+def test_closed_by_another_thread_while_it_is_read(caplog):
+    """The same for threads."""
+    inside, go_on, log = threading.Event(), threading.Event(), []
+    watch = Watch()
+
+    @watch
+    def ask():
+        try:
+            yield "a"
+            inside.set()
+            go_on.wait(30)
+            yield "b"
+            yield "c"
+        finally:
+            log.append("closed")
+
+    stream, got = ask(), []
+    assert next(stream) == "a"
+    reader = threading.Thread(target=lambda: got.extend(stream))
+    reader.start()
+    assert inside.wait(30)
+    stream.close()
+    assert watch.kinds == ["abandoned"]
+    go_on.set()
+    reader.join(30)
+    assert got == []
+    assert log == ["closed"]
+    assert watch.kinds == ["abandoned"]
+    assert caplog.records == []
+
+
+async def test_closed_before_its_first_item_came():
+    """Closing a generator whose first item is under way lets nothing stay open."""
+    go_on, log = asyncio.Event(), []
+    watch = Watch()
+
+    @watch
+    async def ask():
+        try:
+            await go_on.wait()
+            yield "a"
+            yield "b"
+        finally:
+            log.append("closed")
+
+    stream = ask()
+    reader = asyncio.create_task(anext(stream, "nothing"))
+    await asyncio.sleep(0)
+    with contextlib.suppress(RuntimeError):  # as a bare generator: it is running
+        await stream.aclose()
+    go_on.set()
+    await reader
+    await stream.aclose()
+    assert log == ["closed"]
+    assert watch.kinds == ["abandoned"]
+
+
+def test_parameters_of_any_name():
+    """Arguments called `self`, `fn` or `args` reach the callable by name."""
+    names = {"self": 1, "fn": 2, "args": 3, "kwargs": 4, "call": 5, "func": 6, "runtime": 7}
+
+    def function(**kwargs):
+        return kwargs
+
+    def generator(**kwargs):
+        yield kwargs
+
+    assert Through()(function)(**names) == names
+    assert timeout(30)(function)(**names) == names
+    assert list(Through()(generator)(**names)) == [names]
+
+
+async def test_parameters_of_any_name_in_async_code():
+    """The same in async code."""
+
+    async def coroutine(**kwargs):
+        return kwargs
+
+    async def asyncgen(**kwargs):
+        yield kwargs
+
+    names = {"self": 1, "fn": 2, "args": 3}
+    assert await Through()(coroutine)(**names) == names
+    assert [each async for each in Through()(asyncgen)(**names)] == [names]
+
+
+class Difficult:
+    """An answer that can be asked nothing."""
+
+    __hash__ = None
+
+    def __bool__(self):
+        raise ValueError
+
+    def __len__(self):
+        raise ValueError
+
+    def __eq__(self, other):
+        raise ValueError
+
+    def __repr__(self):
+        raise ValueError
+
+    def __getattr__(self, name):
+        raise ValueError
+
+
+def test_answers_that_can_be_asked_nothing():
+    """An answer or item whose every attribute and truth raises passes through, reported."""
+    answer, watch = Difficult(), Watch()
+    chain = guard(watch, fallback(lambda: 1), retry(), Steps(Upper), timeout(30))
+    with report() as r:
+        assert chain(lambda: answer)() is answer
+        first, second = chain(lambda: iter([answer, answer]))()
+    assert first is answer
+    assert second is answer
+    assert watch.kinds == ["completed", "completed"]
+    assert "completed" in str(r)

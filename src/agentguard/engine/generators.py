@@ -41,7 +41,7 @@ class GeneratorFunction:
         self.__defaults__ = None
         self.__kwdefaults__ = None
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """A generator, not begun."""
         if lost:
             settle_lost()

@@ -258,6 +258,9 @@ class Source:
                         Ended(self.returned) if self._held else await self._fetch(step or self.step)
                     )
                     step = None
+                    if self.outcome is not None:  # closed meanwhile by another thread or task
+                        await self.runtime.close(self.iterator)
+                        return Ended()
                     if type(item) is Ended:
                         await self._end(item)
                         continue

@@ -221,8 +221,8 @@ class Runtime:
 
     async def close(self, iterator: Any) -> None:
         """Close a stream's source, by whichever method it has."""
-        if getattr(iterator, "gi_running", False):
-            return  # a worker left behind is inside it and closes it when it comes back
+        if getattr(iterator, "gi_running", False) or getattr(iterator, "ag_running", False):
+            return  # whoever is inside, a reader or a worker left behind, closes it when it is out
         closer = getattr(iterator, "aclose", None) if self.is_async else None
         closer = closer or getattr(iterator, "close", None)
         if closer is None:
