@@ -1,12 +1,26 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import gc
+import threading
+
 import pytest
 from tenacity import stop_after_attempt, wait_fixed
 
-from agentguard import RetryBudget, deadline, errors, events, retry
+from agentguard import (
+    Policy,
+    RetryBudget,
+    deadline,
+    errors,
+    events,
+    fallback,
+    retry,
+    timeout,
+)
 from agentguard.providers.failures import classify
 from agentguard.retrying.backoff import delay
-from agentguard.testing import FakeRuntime
+from agentguard.testing import FakeRuntime, ScriptedModel
 from tests.policies.failures import KINDS, REFUSALS, RETRIED, UNTOUCHED, make, notes, status
 from tests.shapes import Harness, every_shape, unary_shapes
 
@@ -525,3 +539,111 @@ def test_the_process_budget_belongs_to_the_target() -> None:
             made(first)
         assert made(second) == 1
         assert made(foreign) == 3
+
+
+# interruptions
+
+
+def test_a_caller_cancelled_while_it_waits_makes_no_further_attempt() -> None:
+    """Cancellation ends the wait at once and comes out unchanged."""
+    model = ScriptedModel(make("server"), "never")
+    ask = retry(wait=wait_fixed(30))(model.coroutine)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(ask("?"))
+        await time.pause_async(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.now == 1
+
+    with FakeRuntime() as time:
+        asyncio.run(main())
+    assert len(model.calls) == 1
+
+
+def test_a_keyboard_interrupt_in_a_wait_comes_out() -> None:
+    """And nothing is tried after it."""
+    model = ScriptedModel(make("server"), "never")
+
+    def interrupt(state: object) -> float:
+        raise KeyboardInterrupt
+
+    with FakeRuntime(), pytest.raises(KeyboardInterrupt):
+        retry(wait=interrupt)(model.sync)("?")
+    assert len(model.calls) == 1
+
+
+def test_one_policy_serves_threads_and_loops_at_once() -> None:
+    """Attempts of concurrent calls do not mix, and the shared budget adds up."""
+    budget = RetryBudget(100_000)
+    policy = retry(attempts=3, wait=lambda state: 0, budget=budget)
+    answers: list[str] = []
+
+    def flaky(seen: set[int], number: int) -> str:
+        if number in seen:
+            return str(number)
+        seen.add(number)
+        raise ConnectionError(number)
+
+    def in_thread(start: int) -> None:
+        seen: set[int] = set()
+        ask = policy(lambda number: flaky(seen, number))
+        answers.extend(ask(number) for number in range(start, start + 100))
+
+    def in_loop(start: int) -> None:
+        seen: set[int] = set()
+
+        @policy
+        async def ask(number: int) -> str:
+            await asyncio.sleep(0)
+            return flaky(seen, number)
+
+        async def main() -> list[str]:
+            return await asyncio.gather(*(ask(number) for number in range(start, start + 100)))
+
+        answers.extend(asyncio.run(main()))
+
+    threads = [
+        threading.Thread(target=in_loop if turn % 2 else in_thread, args=(turn * 100,))
+        for turn in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(answers, key=int) == [str(number) for number in range(800)]
+    assert budget.tokens == 100_000  # each call gave back what its retry took
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        retry(attempts=2, wait=lambda state: 0, budget=None),
+        fallback(lambda: "never", on="auth"),
+        fallback(lambda: 1 // 0),
+        timeout(5),
+        timeout(5, thread=False),
+    ],
+    ids=["retry", "fallback", "failing fallback", "timeout", "timeout without thread"],
+)
+def test_a_failure_leaves_no_cyclic_garbage(policy: Policy) -> None:
+    """An exception that nobody holds is gone at once, with all that its traceback holds."""
+
+    def fail() -> None:
+        raise ConnectionError("reset")
+
+    def call() -> None:
+        with contextlib.suppress(ConnectionError):
+            guarded()
+
+    guarded = policy(fail)
+    call()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            call()
+        assert gc.collect() < 20
+    finally:
+        gc.enable()
