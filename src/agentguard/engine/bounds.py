@@ -143,11 +143,15 @@ def expired(attempt: Attempt, deadline: Deadline) -> Timeout:
 
 
 def _result(job: workers.Job) -> Any:
-    if isinstance(job.error, StopIteration):
-        raise Stopped(job.error)
-    if job.error is not None:
-        raise job.error
-    return job.value
+    error, job.error = job.error, None  # else the traceback holds the job, and the job the error
+    if error is None:
+        return job.value
+    try:
+        if isinstance(error, StopIteration):
+            raise Stopped(error)
+        raise error
+    finally:
+        del error
 
 
 def _leave(job: workers.Job, hung: Hung, late: Callable[[workers.Job], None]) -> bool:
