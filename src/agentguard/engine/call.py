@@ -154,6 +154,16 @@ class Attempt:
 
     While it runs it stands in the scope variable, so that guarded calls made inside find their
     parent, their deadline and their hooks.
+
+    Attributes:
+        call: that it belongs to.
+        started: monotonic seconds.
+        first: seconds to the first content, or None.
+        value: a unary answer.
+        record: for the listeners, None when there are none.
+        recorded: what `record(...)` was given inside it.
+        watched: whether anybody wants to hear how it ends.
+        looked_at: whether anybody has asked for `reading`, perhaps before there was an answer.
     """
 
     __slots__ = (
@@ -162,10 +172,12 @@ class Attempt:
         "_reading",
         "call",
         "first",
+        "looked_at",
         "record",
         "recorded",
         "started",
         "value",
+        "watched",
     )
 
     def __init__(self, call: Call) -> None:
@@ -175,14 +187,10 @@ class Attempt:
         self.value: Any = None
         self.record: AttemptRecord | None = None
         self.recorded: list[Reading] | None = None
+        self.watched = self.looked_at = False
         self._ended = False
         self._ends: list[OutcomeHook] | None = None
         self._reading: Reading | None = None
-
-    @property
-    def watched(self) -> bool:
-        """Whether anybody wants to hear how it ends."""
-        return self._ends is not None or self.record is not None
 
     @property
     def model(self) -> str | None:
@@ -197,14 +205,10 @@ class Attempt:
         return self.reading.usage or (sum(figures[1:], figures[0]) if figures else None)
 
     @property
-    def looked_at(self) -> bool:
-        """Whether anybody has asked for `reading`, perhaps before there was an answer."""
-        return self._reading is not None
-
-    @property
     def reading(self) -> Reading:
         """What has been read of the answer so far: text, model, usage."""
         if self._reading is None:
+            self.looked_at = True
             self._reading = Reading()
             if self.value is not None:
                 shape_of(self.value).read(self.value, self._reading)
@@ -218,6 +222,7 @@ class Attempt:
     def on_end(self, hook: OutcomeHook) -> None:
         """Have `hook(outcome)` called once when this attempt has ended."""
         if self._ends is None:
+            self.watched = True
             self._ends = []
         self._ends.append(hook)
 
@@ -229,6 +234,7 @@ class Attempt:
         record = call.record
         if record is None:
             return
+        self.watched = True
         self.record = AttemptRecord(call.target.name, call.number, call.wait, self.started)
         record.attempts.append(self.record)
         call.emit(events.AttemptStarted, self.record)
@@ -340,11 +346,12 @@ async def tell(hooks: Iterable[OutcomeHook], outcome: Outcome, *, wait: bool = T
         outcome: what they are told.
         wait: False when the caller was cancelled already.
     """
-    if wait and isinstance(outcome.error, GeneratorExit):
+    ordinary = outcome.error is None or isinstance(outcome.error, Exception)
+    if wait and not ordinary and isinstance(outcome.error, GeneratorExit):
         put_aside(lambda: tell(hooks, outcome, wait=False))
         return
     attempt, cancelled = outcome.attempt, None
-    wait = wait and (outcome.error is None or isinstance(outcome.error, Exception))
+    wait = wait and ordinary
     for hook in hooks:
         try:
             pending = hook(outcome)
