@@ -76,7 +76,7 @@ def test_a_silent_stream_is_cut_by_idle(provider: FakeProvider):
     """Twenty chunks, then silence: the bound passes and says what had arrived."""
     provider.script(fault.stall(1.0, after=2))
     with litellm_route(provider) as litellm:
-        ask = guard(timeout(20, idle=0.2))(litellm.completion)
+        ask = guard(timeout(20, idle=0.5))(litellm.completion)
         with pytest.raises(errors.Timeout) as caught:
             list(ask(**OPENAI, stream=True))
 

@@ -141,10 +141,10 @@ def test_a_model_that_falls_silent_is_cut_by_timeout(provider: FakeProvider, way
     provider.script(fault.stall())
 
     with report() as seen:
-        items = way.run(provider, guard(at_once(), timeout(0.3)))
+        items = way.run(provider, guard(at_once(attempts=9), timeout(0.3)))
 
     assert text_of(items) == WHOLE
-    assert kinds(seen) == ["timeout", None]
+    assert set(kinds(seen)[:-1]) == {"timeout"}  # more than one where the machine is busy
 
 
 @pytest.mark.parametrize("way", [*UNARY_WAYS, *STREAM_WAYS])
