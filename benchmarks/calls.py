@@ -9,7 +9,7 @@ import stamina
 import tenacity
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from agentguard import fallback, guard, report, retry, timeout
+from agentguard import breaker, fallback, guard, report, retry, timeout
 from benchmarks.common import (
     Figures,
     Noop,
@@ -20,7 +20,6 @@ from benchmarks.common import (
     agarbage,
     alone,
     ask,
-    breaker,
     calls,
     garbage,
     none_left,
@@ -111,6 +110,24 @@ def rows(kind: str, found: Figures, most: float) -> list[Row]:
     return lines
 
 
+def once_retried(cases: dict[str, Any]) -> Row:
+    """Measure a success again after a retry: from then on it gives back to a retry budget."""
+    flaky = iter([ConnectionError("provider is down"), None])
+
+    def once() -> None:
+        failure = next(flaky)
+        if failure is not None:
+            raise failure
+
+    guard(retry(wait=tenacity.wait_none()))(once)()
+    found = calls({name: cases[name] for name in ("yardstick", "engine", "retry")})
+    return alone(
+        "sync: retry, once this process has retried",
+        found["retry"] - found["engine"],
+        found["yardstick"],
+    )
+
+
 def main() -> None:
     """Measure and print."""
 
@@ -136,6 +153,7 @@ def main() -> None:
         "stamina.retry": with_stamina(aask),
     }
     lines = rows("sync", calls(sync), 0.35) + rows("async", acalls(asynchronous), 0.2)
+    lines.append(once_retried(sync))
     for kind, cases, left in (("sync", sync, garbage), ("async", asynchronous, agarbage)):
         lines.append(
             none_left(

@@ -26,11 +26,6 @@ SAMPLE_SECONDS = 0.01
 REFERENCE_NS = 844.3
 """What `yardstick` takes on the machine for which targets in microseconds were set."""
 
-try:
-    from agentguard.policies.breaker import breaker
-except ImportError:  # being written
-    breaker: Any = None
-
 Figures = dict[str, float]
 """Seconds by case."""
 
@@ -41,10 +36,6 @@ class Noop(Policy):
     async def around(self, call: Call, next: Next) -> Reply:
         """Pass on."""
         return await next(call)
-
-
-if breaker is None:
-    breaker = Noop
 
 
 def ask(question: str) -> str:

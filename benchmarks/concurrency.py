@@ -11,8 +11,8 @@ import pybreaker
 import stamina
 import tenacity
 
-from agentguard import fallback, guard, retry
-from benchmarks.common import Row, against, breaker, section
+from agentguard import breaker, fallback, guard, retry
+from benchmarks.common import Row, against, section
 
 ABOUT = (
     "Calls a second, bare and guarded, the most of several turns. In async 512 tasks each call "

@@ -8,14 +8,12 @@ import pybreaker
 import stamina
 import tenacity
 
-from agentguard import errors, fallback, guard, retry
+from agentguard import breaker, errors, fallback, guard, retry
 from benchmarks.common import (
-    Noop,
     Row,
     acalls,
     against,
     agarbage,
-    breaker,
     calls,
     garbage,
     none_left,
@@ -134,8 +132,7 @@ def main() -> None:
         "fallback": guard(fallback(other))(down),
         "by hand": by_hand,
     }
-    if breaker is not Noop:
-        sync["breaker"] = refused(opened(guard(breaker())(down)), errors.CircuitOpen)
+    sync["breaker"] = refused(opened(guard(breaker())(down)), errors.CircuitOpen)
     broken = opened(pybreaker.CircuitBreaker(fail_max=5)(down))
     sync["pybreaker"] = refused(broken, pybreaker.CircuitBreakerError)
     asynchronous: dict[str, Any] = {

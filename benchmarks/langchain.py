@@ -6,8 +6,8 @@ from typing import Any
 
 from langchain_core.runnables import RunnableLambda
 
-from agentguard import fallback, guard, retry
-from benchmarks.common import Row, aask, acalls, against, ask, breaker, calls, section
+from agentguard import breaker, fallback, guard, retry
+from benchmarks.common import Row, aask, acalls, against, ask, calls, section
 
 ABOUT = (
     "Around a function that does nothing: `guard(fallback, retry, breaker)` and LangChain's "

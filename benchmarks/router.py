@@ -7,8 +7,8 @@ from typing import Any
 
 import litellm
 
-from agentguard import fallback, guard, retry
-from benchmarks.common import Row, aask, acalls, against, ask, breaker, calls, section, us
+from agentguard import breaker, fallback, guard, retry
+from benchmarks.common import Row, aask, acalls, against, ask, calls, section, us
 
 ABOUT = (
     "LiteLLM answers with its own `mock_response`: there is no network in these figures. Its "

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from openai.types.chat import ChatCompletionChunk
 
-from agentguard import Call, Next, Policy, Reply, fallback, guard, retry, timeout
-from benchmarks.common import Row, alone, breaker, calls, section, yardstick
+from agentguard import Call, Next, Policy, Reply, breaker, fallback, guard, retry, timeout
+from benchmarks.common import Row, alone, calls, section, yardstick
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
