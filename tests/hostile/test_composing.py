@@ -33,8 +33,8 @@ def test_the_warning_of_an_unsafe_order_points_at_whoever_wrote_it() -> None:
         guard(retry(), fallback(backup))
         retry(fallback(backup)(ask))
         retry()(fallback(backup)(ask))
-        guard(retry()).with_(fallback(backup))
-    assert [each.filename for each in caught] == [__file__] * 4
+        guard(retry(), fallback(backup)).with_(timeout(30))  # twice: it is composed twice
+    assert [each.filename for each in caught] == [__file__] * 5
 
 
 def test_a_report_within_itself_has_each_call_once() -> None:

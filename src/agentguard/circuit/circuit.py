@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agentguard.circuit.rules import Rules
     from agentguard.circuit.votes import Vote
     from agentguard.circuit.window import Window
+    from agentguard.engine.call import Call
 
 __all__ = ["Circuit"]
 
@@ -86,11 +87,13 @@ class Circuit:
 
     # The two ways into the lock that every call may take.
 
-    def admit(self, now: float) -> tuple[Permit | None, Change | None]:
+    def admit(self, now: float, holder: object = None) -> tuple[Permit | None, Change | None]:
         """A permit or a refusal; the first permit after the open time opens the gate halfway."""
         with self._lock:
             before, gate = self.gate.state, self.gate
             permit = gate.admit(now)
+            if permit is not None and permit.trial:
+                permit.holder = holder
             if gate.state == before:
                 return permit, None
             self._rest()
@@ -102,6 +105,19 @@ class Circuit:
         """Of a call that got no permit: the state, the seconds until a trial passes, and why."""
         with self._lock:
             return self.gate.state, self.gate.retry_after(now), self.reason
+
+    def harbours(self, call: Call) -> bool:
+        """Whether `call` was made inside a trial of this very circuit, and so belongs to it.
+
+        Refused, a function that calls itself would fail each of its trials, and never come back.
+        """
+        around: set[object] = set()
+        attempt = call.scope.attempt
+        while attempt is not None:
+            around.add(attempt.call.runtime)
+            attempt = attempt.call.scope.attempt
+        with self._lock:
+            return any(permit.holder in around for permit in self.gate.trials)
 
     def settle(self, permit: Permit, vote: Vote | None, now: float, wall: float) -> Change | None:
         """Take a permit back and count its vote; for storages in this process's memory."""

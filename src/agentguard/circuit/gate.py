@@ -25,15 +25,17 @@ class Permit:
     Attributes:
         epoch: the state of affairs it was given in. Its vote counts only while that lasts.
         trial: whether it was given at half-open.
+        holder: the guarded call that has it, for a trial; calls made inside pass with it.
         lease: where the permission of other processes is kept, see `books.Redis`.
         dropped: its caller went away before it had the lease.
     """
 
-    __slots__ = ("dropped", "epoch", "lease", "trial")
+    __slots__ = ("dropped", "epoch", "holder", "lease", "trial")
 
     def __init__(self, epoch: int, *, trial: bool) -> None:
         self.epoch = epoch
         self.trial = trial
+        self.holder: object = None
         self.lease: tuple[str, str] | None = None
         self.dropped = False
 

@@ -61,6 +61,14 @@ class Terms:
         if existing is not None:
             self._adopt(existing, fail_max)
         several = state_storage is None or callable(state_storage)
+        if isinstance(state_storage, type) or not (
+            several or hasattr(state_storage, "increment_counter")
+        ):
+            raise TypeError(
+                "breaker(state_storage=) takes one of pybreaker's storages, as in state_storage="
+                'pybreaker.CircuitRedisStorage("closed", client), or a function of the circuit\'s '
+                f"name that returns one, not {getattr(state_storage, '__name__', None) or type(state_storage).__name__}"
+            )
         label = name or (None if existing is None else existing.name) or "breaker"
         self.single: str | None = None if several and existing is None else label
         self.foreign = existing is not None or state_storage is not None

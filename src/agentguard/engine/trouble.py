@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["trouble"]
 
 
-def trouble(where: str, error: BaseException) -> None:
+def trouble(where: str, error: BaseException, then: str = "the guarded call goes on") -> None:
     """Log that `where` failed, and where in it, on the logger "agentguard".
 
     Never with the exception's own words: a provider quotes prompts in them.
@@ -14,8 +14,9 @@ def trouble(where: str, error: BaseException) -> None:
     import traceback
 
     logging.getLogger("agentguard").error(
-        "%s failed (%s); the guarded call goes on\n%s",
+        "%s failed (%s); %s\n%s",
         where,
         type(error).__name__,
+        then,
         "".join(traceback.format_tb(error.__traceback__)).rstrip(),
     )

@@ -19,6 +19,7 @@ from agentguard.engine.arguments import count, one_of, plain, seconds
 from agentguard.engine.chain import Policy
 from agentguard.engine.reply import observe
 from agentguard.engine.spelling import Bare
+from agentguard.engine.trouble import trouble
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -216,7 +217,7 @@ class Breaker(Policy):
             if circuit.down is not None:
                 self._without_store(call, circuit)
                 return None
-        permit, change = circuit.admit(now)
+        permit, change = circuit.admit(now, runtime)
         if permit is None:
             self._rejected(call, circuit)
             return None
@@ -259,6 +260,8 @@ class Breaker(Policy):
             self._without_store(call, circuit)
 
     def _rejected(self, call: Call, circuit: Circuit) -> None:
+        if circuit.harbours(call):
+            return
         state, after, reason = circuit.refused(call.runtime.monotonic())
         if state == OPEN:
             why = f"is open ({reason})" if reason else "is open"
@@ -354,6 +357,7 @@ class Breaker(Policy):
                 "calls pass uncounted" if self.on_store_failure == "closed" else "calls are refused"
             )
             call.emit(events.StoreFailed, circuit.books.place, type(error).__name__, then)
+            trouble(f"the storage of the circuit {circuit.label!r}", error, then)
 
     def _emit(self, call: Call, circuit: Circuit, change: Change | None) -> None:
         if change is None:
