@@ -225,8 +225,26 @@ def test_waiting_for_something_foreign_in_a_sync_call():
     assert cleaned == [1]
 
 
-async def test_a_policy_may_answer_itself():
-    """A policy may return a Reply of its own attempt, or change the call it passes on."""
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_a_policy_that_returns_no_reply(shape):
+    """A forgotten `await` or `return` is a TypeError that says so, not a strange answer."""
+
+    class NoAwait(Policy):
+        async def around(self, call, next):
+            return next(call)
+
+    class NoReturn(Policy):
+        async def around(self, call, next):
+            await next(call)
+
+    for policy, told in ((NoAwait(), "coroutine"), (NoReturn(), "NoneType")):
+        with pytest.raises(TypeError, match=told) as caught:
+            await use(policy(callables("a")[shape]))
+        assert "return await next(call)" in str(caught.value)
+
+
+async def test_a_policy_may_change_the_call():
+    """A policy may pass on another call than it was given."""
 
     class Louder(Policy):
         async def around(self, call, next):

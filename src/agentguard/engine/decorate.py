@@ -190,7 +190,10 @@ class Guarded:
         )
         reply: Reply | None = None
         try:
-            reply = await chain(call)
+            answer = cast("object", await chain(call))
+            if not isinstance(answer, Reply):
+                raise TypeError(_no_reply(answer))
+            reply = answer
             runtime.ended = True
             if runtime.open is not None or record is not None:
                 await _hand_over(call, reply)
@@ -345,6 +348,15 @@ def _level() -> int:
     while frame is not None and f"{frame.f_globals.get('__name__')}.".startswith("agentguard."):
         level, frame = level + 1, frame.f_back
     return level
+
+
+def _no_reply(answer: object) -> str:
+    if inspect.iscoroutine(answer):
+        answer.close()
+    return (
+        f"a policy's around() returned a {type(answer).__name__} instead of a Reply: it ends with "
+        "`return await next(call)`, or with a reply that it got from there"
+    )
 
 
 def _check(policies: tuple[object, ...]) -> None:
