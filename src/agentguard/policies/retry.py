@@ -148,28 +148,25 @@ class Retry(Policy):
         series: _Series | None = None
         began, since = call.runtime.monotonic(), marks.moment
         number = 1
-        try:
-            while True:
-                try:
-                    reply = await next(call)
-                    wait = None
-                    if self.judges:
-                        series = series or _Series(self, call, began, since)
-                        wait = await series.after_answer(reply)
-                    if wait is None:
-                        self._succeeded(call, series)
-                        return reply
-                    await reply.discard()
-                except Exception as error:
+        while True:
+            try:
+                reply = await next(call)
+                wait = None
+                if self.judges:
                     series = series or _Series(self, call, began, since)
-                    wait = series.after_failure(error)
-                    if wait is None:
-                        raise
-                await call.runtime.sleep(wait, call.deadline)
-                number += 1
-                call = call.replace(number=number, wait=wait)
-        finally:
-            del series  # its last error's traceback holds this frame, which holds it: a cycle
+                    wait = await series.after_answer(reply)
+                if wait is None:
+                    self._succeeded(call, series)
+                    return reply
+                await reply.discard()
+            except Exception as error:
+                series = series or _Series(self, call, began, since)
+                wait = series.after_failure(error)
+                if wait is None:
+                    raise
+            await call.runtime.sleep(wait, call.deadline)
+            number += 1
+            call = call.replace(number=number, wait=wait)
 
     def check(self, target: Target) -> None:
         """A verdict on a stream's answer needs the whole of it."""
@@ -190,6 +187,8 @@ class Retry(Policy):
         return self.budget
 
     def _succeeded(self, call: Call, series: _Series | None) -> None:
+        if series is not None:
+            series.over()
         if series is not None and series.budget is not None:
             series.budget.give(series.taken or 1)
         elif isinstance(self.budget, RetryBudget):
@@ -253,7 +252,12 @@ class _Series:
         if reason is None:
             return self._go(failure.kind, wait, obeyed=failure.retry_after is not None)
         self._give_up(error, failure.kind, reason)
+        self.over()
         return None
+
+    def over(self) -> None:
+        """Let go of the last error: its traceback holds the frame that holds this, a cycle."""
+        self.last = None
 
     async def after_answer(self, reply: Reply) -> float | None:
         """The same for an answer: None to return it."""
