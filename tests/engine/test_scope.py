@@ -527,3 +527,39 @@ async def test_streams_opened_in_an_attempt_belong_to_it():
     await close(stream)
     assert r.calls[0].outcome == "abandoned"
     assert [each.outcome for each in r.calls[0].children] == ["abandoned"]
+
+
+async def test_handed_back_calls_capture_their_scope_at_the_call():
+    """A function that returns an awaitable belongs to the block it was called in, each time."""
+    tags = Tags()
+    ask = tags(callables("a")["lambda of an awaitable"])
+    for user in ("first", "second"):
+        with context(user=user):
+            pending = ask()
+        with context(user="elsewhere"):
+            await pending
+    assert tags.seen == [{"user": "first"}, {"user": "second"}]
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="the body of a coroutine function, its guard's too, begins at the first await",
+)
+async def test_coroutine_functions_capture_their_scope_at_the_call():
+    """A coroutine made inside a block belongs to it, wherever it is awaited."""
+    tags = Tags()
+    ask = tags(callables("a")["coroutine"])
+    with context(user="inside"):
+        pending = ask()
+    await pending
+    assert tags.seen == [{"user": "inside"}]
+
+
+async def test_tasks_made_inside_a_block_belong_to_it():
+    """A task copies the scope of where it was made, whenever it runs."""
+    tags = Tags()
+    ask = tags(callables("a")["coroutine"])
+    with context(user="inside"):
+        task = asyncio.create_task(ask())
+    await task
+    assert tags.seen == [{"user": "inside"}]
