@@ -89,7 +89,7 @@ def main() -> None:
             "bare": completed,
             "guarded": guard(fallback(other), *policies)(completed),
         },
-        repeats=11,
+        repeats=30,
     )
     asynchronous = acalls(
         {
@@ -98,7 +98,7 @@ def main() -> None:
             "bare": acompleted,
             "guarded": guard(fallback(aother), *policies)(acompleted),
         },
-        repeats=11,
+        repeats=30,
     )
     rows: list[Row] = []
     for kind, found in (("sync", sync), ("async", asynchronous)):
