@@ -92,6 +92,22 @@ def test_a_cut_stream_that_is_iterated_is_seen(provider: FakeProvider) -> None:
         ask()
 
 
+@pytest.mark.parametrize("nothing", [fault.empty(), fault.cut(after=0)], ids=repr)
+def test_a_recorded_stream_without_a_single_event_is_cut(
+    provider: FakeProvider, nothing: Any
+) -> None:
+    """An SDK's stream that brings nothing at all is no empty answer."""
+    client = anthropic.Anthropic(base_url=provider.anthropic_url, api_key="test-key", max_retries=0)
+
+    @retry(attempts=1)
+    def ask() -> int:
+        return len(list(record(client.messages.create(stream=True, **ASKED))))
+
+    provider.script(nothing)
+    with client, pytest.raises(errors.StreamTruncated):
+        ask()
+
+
 def test_the_figures_of_all_recorded_responses_count() -> None:
     """A function that asks twice uses the tokens of both; the last one's model is told."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from agentguard.engine.scope import Scope, current
 from agentguard.errors import StreamTruncated
 from agentguard.providers.shapes import Reading, is_stream, shape_of
-from agentguard.providers.streams import READERS
+from agentguard.providers.streams import READERS, from_sdk
 
 if TYPE_CHECKING:
     from typing import Self
@@ -74,7 +74,7 @@ class _Recorded:
         self._attempt = attempt
         self._reading = reading
         self._ends: bool | None = None
-        self._over = False
+        self._any = self._over = False
 
     def __getattr__(self, name: str) -> Any:
         instead = None if self._over else READERS.get(name)
@@ -122,7 +122,7 @@ class _Recorded:
 
     def _read(self, item: Any) -> Any:
         shape = shape_of(item)
-        self._ends = shape.ends
+        self._ends, self._any = shape.ends, True
         shape.read(item, self._reading)
         if self._reading.error is not None:
             raise self._reading.error
@@ -138,7 +138,10 @@ class _Recorded:
             target.ends = True
             return
         if strict is None:
-            strict = target.ends if self._ends is None else self._ends
+            ends = self._ends
+            if ends is None:  # an SDK's own stream that brought nothing at all was cut
+                ends = target.ends or (not self._any and from_sdk(self._stream))
+            strict = ends
         if strict:
             raise StreamTruncated(
                 f"the stream recorded in {target.name} ended without its terminal signal: the "

@@ -95,9 +95,9 @@ class Retry(Policy):
         "retry_if_exception_type": "on=",
         "retry_if_result": "on_result=",
         "reraise": "nothing: the caller always gets the provider's own exception",
-        "before_sleep": "a listener of events.Retried, as report() is one",
-        "after": "a listener of events.AttemptEnded, as report() is one",
-        "before": "a listener of events.AttemptStarted, as report() is one",
+        "before_sleep": "`with report() as r:` around the call; r.calls[0].events has events.Retried",
+        "after": "`with report() as r:` around the call; r.calls[0].events has events.AttemptEnded",
+        "before": "`with report() as r:` around the call; r.calls[0].events has events.AttemptStarted",
         "retry_error_callback": "fallback(...) around the retry",
     }
 
@@ -116,8 +116,12 @@ class Retry(Policy):
         budget: RetryBudget | Literal["process"] | None = "process",
         nested: Literal["multiply"] | None = None,
     ) -> None:
-        for name, strategy in (("wait", wait), ("stop", stop), ("retry", retry)):
-            plain("retry", name, strategy, "a strategy such as tenacity.wait_fixed(1)")
+        for name, strategy, example in (
+            ("wait", wait, "wait_fixed(1)"),
+            ("stop", stop, "stop_after_attempt(3)"),
+            ("retry", retry, "retry_if_exception_type(OSError)"),
+        ):
+            plain("retry", name, strategy, f"a strategy such as tenacity.{example}")
             if isinstance(strategy, type):
                 raise TypeError(f"retry({name}=) takes {strategy.__name__}(...), not its class")
         plain("retry", "on_result", on_result, "a function of the answer")

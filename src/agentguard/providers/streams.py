@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["READERS", "ResponseView", "attribute"]
+__all__ = ["READERS", "ResponseView", "attribute", "from_sdk"]
 
 _PLAIN: Final = frozenset(
     {
@@ -70,6 +70,12 @@ _INSTEAD: Final[Mapping[str, str]] = {
     "current_message_snapshot": _ADD_UP,
     "current_completion_snapshot": _ADD_UP,
 }
+
+
+def from_sdk(stream: object) -> bool:
+    """Whether this is a stream of the openai or anthropic SDK, which never ends without an item."""
+    packages = {base.__module__.partition(".")[0] for base in type(stream).__mro__}
+    return not packages.isdisjoint({"openai", "anthropic"})
 
 
 class ResponseView:
