@@ -19,13 +19,13 @@ PATIENCE = 1.5
 
 
 def sync_text(client: openai.OpenAI) -> Callable[[str], str]:
-    """A function that returns the answer."""
+    """A function that returns the text; `record` lets the guard see the answer it is taken from."""
 
     def ask(question: str) -> str:
         answer = client.chat.completions.create(
             model="gpt-4o-mini", max_tokens=100, messages=[{"role": "user", "content": question}]
         )
-        return answer.choices[0].message.content or ""
+        return ag.record(answer).choices[0].message.content or ""
 
     return ask
 
@@ -45,7 +45,7 @@ def async_stream(client: openai.AsyncOpenAI) -> Callable[[str], Any]:
 
 
 def sync_collected(client: anthropic.Anthropic) -> Callable[[str], str]:
-    """A function that reads a stream itself; `record` lets the guard see how it ends."""
+    """A function that reads a stream itself; `record` lets the guard see that it ends well."""
 
     def ask(question: str) -> str:
         stream = client.messages.create(
@@ -122,7 +122,7 @@ def guard(name: str, client: Any, backup: Any, patience: float = PATIENCE) -> Ca
     return ag.guard(
         ag.fallback(ask_elsewhere),
         ag.retry(attempts=4),
-        ag.breaker(fail_max=8, reset_timeout=0.6),
+        ag.breaker(fail_max=10, reset_timeout=0.6),
         ag.timeout(patience),
     )(ask)
 

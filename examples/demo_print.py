@@ -109,11 +109,13 @@ def rows(*sides: list[Answer]) -> list[tuple[str, str, str]]:
 
     return [
         row("answered whole", *(sum(a.whole for a in side) for side in sides)),
-        row("half answers passed off as whole ones", *(sum(a.half for a in s) for s in sides)),
+        row("  half of them within", *(quantile(side, 50) for side in sides)),
+        row("  95 % of them within", *(quantile(side, 95) for side in sides)),
+        row("half answers that look like whole ones", *(sum(a.half for a in s) for s in sides)),
         row("errors", *(sum(a.error is not None for a in side) for side in sides)),
-        row("  of these in mid-answer, reported as such", *(sum(a.told for a in s) for s in sides)),
-        row("half of the whole answers took at most", *(quantile(side, 50) for side in sides)),
-        row("95 % of the whole answers took at most", *(quantile(side, 95) for side in sides)),
+        row(
+            "  of these in mid-answer, told with the text", *(sum(a.told for a in s) for s in sides)
+        ),
         row("requests to the provider", *(sum(a.requests for a in side) for side in sides)),
         row("answered by the fallback", "-", count(sides[1], events.FellBack)),
         row("circuits opened", "-", count(sides[1], events.CircuitOpened)),

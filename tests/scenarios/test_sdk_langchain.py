@@ -8,10 +8,19 @@ import pytest
 
 from agentguard import errors, fallback, guard, report, timeout
 from agentguard.testing import FakeProvider, fault
-from tests.scenarios.ways import LEFT_TO_THE_COLLECTOR, at_once, chat_openai, kinds, text_of
+from tests.scenarios.ways import (
+    LEFT_TO_THE_COLLECTOR,
+    Way,
+    at_once,
+    chat_openai,
+    kinds,
+    text_of,
+    ways,
+)
 
 pytestmark = LEFT_TO_THE_COLLECTOR
 WHOLE = "one two three four five six"
+UNARY = ways("langchain-openai", "langchain-anthropic", streams=False)
 
 
 def test_invoke_keeps_its_config_and_its_answer(provider: FakeProvider):
@@ -120,3 +129,16 @@ async def test_cancelling_reaches_the_provider(provider: FakeProvider):
         await llm.root_async_client.close()
 
     assert provider.journal[0].client_disconnected
+
+
+@pytest.mark.parametrize("way", [pytest.param(way, id=name) for name, way in UNARY.items()])
+def test_known_limit_an_error_in_the_body_of_a_unary_200_is_unknown(
+    provider: FakeProvider, way: Way
+):
+    """LangChain raises a ValueError or TypeError of its own, which loses what it was: no retry."""
+    provider.script(fault.error("overloaded", after=0))
+
+    with report() as seen, pytest.raises((ValueError, TypeError, AttributeError)):
+        way.run(provider, guard(at_once()))
+
+    assert kinds(seen) == ["unknown"]

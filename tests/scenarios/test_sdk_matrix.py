@@ -102,6 +102,21 @@ def test_an_error_in_the_first_event_of_a_200_is_retried(provider: FakeProvider,
     assert len(provider.journal) == 2
 
 
+SDKS = ways("openai", "anthropic", streams=False)
+
+
+@pytest.mark.parametrize("way", [pytest.param(way, id=name) for name, way in SDKS.items()])
+def test_an_error_in_the_body_of_a_unary_200_is_retried(provider: FakeProvider, way: Way):
+    """Some gateways answer so; the SDK makes an answer without content of it."""
+    provider.script(fault.error("overloaded", after=0))
+
+    with report() as seen:
+        answer = way.run(provider, guard(at_once()))
+
+    assert text_of(answer) == WHOLE
+    assert kinds(seen) == ["overloaded", None]
+
+
 @pytest.mark.parametrize("way", STREAM_WAYS)
 def test_an_error_after_the_first_word_is_never_replayed(provider: FakeProvider, way: Way):
     """A connection lost after two words fails the call, with these words and one request."""
