@@ -224,7 +224,7 @@ class Partial:
 def partial(error: BaseException) -> Partial | None:
     """What an interrupted stream had delivered, for any exception that ended one; else None.
 
-    Example:
+    Examples:
         >>> from agentguard import errors
         >>> errors.partial(ValueError("not from a stream")) is None
         True

@@ -27,7 +27,7 @@ def describe(fn: Callable[..., Any] | guard) -> dict[str, Any]:
     Raises:
         TypeError: for what is not guarded.
 
-    Example:
+    Examples:
         >>> from agentguard import describe, retry
         >>> @retry(attempts=2)
         ... def ask(question: str) -> str:
@@ -49,7 +49,7 @@ def describe(fn: Callable[..., Any] | guard) -> dict[str, Any]:
 def explain(fn: Callable[..., Any] | guard) -> str:
     """The same as text: the chain, what it cannot see, and what one call can become.
 
-    Example:
+    Examples:
         >>> from agentguard import explain, retry
         >>> @retry
         ... def ask(question: str) -> str:

@@ -29,7 +29,7 @@ class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.sup
             "failed", "abandoned"), `kind`, `served_by`, `model`, `duration`, `first_token` (in
             seconds) and `attempts`, each with `target`, `kind`, `wait`, `duration`.
 
-    Example:
+    Examples:
         >>> from agentguard import report, retry
         >>> @retry
         ... def ask(question: str) -> str:

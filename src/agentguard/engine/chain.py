@@ -35,7 +35,7 @@ class Policy:
         name: what `guard.without(name)` and reports call it; the class name in lower case unless
             given.
 
-    Example:
+    Examples:
         >>> from agentguard import Call, Policy, Reply, observe
         >>> class Count(Policy):
         ...     def __init__(self) -> None:

@@ -64,7 +64,7 @@ class guard:  # noqa: N801  reads like a verb where it is used
     Raises:
         TypeError: at once, for what cannot be guarded, saying what to write instead.
 
-    Example:
+    Examples:
         >>> from agentguard import guard, retry, timeout
         >>> safe = guard(retry(attempts=3), timeout(30))
         >>> @safe

@@ -23,7 +23,7 @@ def flush(timeout: float = 5.0) -> bool:
         Whether everything was settled in time. On an event loop it does not wait, since the
         clean-up runs on that very loop.
 
-    Example:
+    Examples:
         >>> from agentguard import flush
         >>> flush()
         True

@@ -38,7 +38,7 @@ def record(response: T) -> T:
         errors.StreamTruncated: while the stream is read, when it ends without its end.
         errors.ProviderError: likewise, for an error that arrives as an ordinary item.
 
-    Example:
+    Examples:
         >>> from agentguard import record, report, retry
         >>> @retry
         ... def ask(question: str) -> str:

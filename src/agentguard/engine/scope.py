@@ -179,7 +179,7 @@ class context(Block):  # noqa: N801  a block reads like a verb, as contextlib.su
         tenant: on whose account.
         **tags: anything else to group by. Values are used as labels: put no secrets here.
 
-    Example:
+    Examples:
         >>> from agentguard import context
         >>> with context(user="u1", feature="search"):
         ...     pass
@@ -212,7 +212,7 @@ class deadline(Block):  # noqa: N801
     Raises:
         errors.DeadlineExceeded: out of a guarded call, when the time is used up.
 
-    Example:
+    Examples:
         >>> from agentguard import deadline
         >>> with deadline(20):
         ...     pass
@@ -240,7 +240,7 @@ def carry(fn: Callable[P, R]) -> Callable[P, R]:
     Args:
         fn: a function or coroutine function. What it calls finds the present scope.
 
-    Example:
+    Examples:
         >>> from concurrent.futures import ThreadPoolExecutor
         >>> from agentguard import carry, context
         >>> with context(user="u1"), ThreadPoolExecutor() as pool:

@@ -93,7 +93,7 @@ class Breaker(Policy):
         errors.CircuitOpen: a call was refused; also a `pybreaker.CircuitBreakerError`.
             `.retry_after` says in how many seconds a trial call is let through.
 
-    Example:
+    Examples:
         >>> from agentguard import breaker
         >>> @breaker(fail_max=3, reset_timeout=30)
         ... def ask(question: str) -> str:

@@ -65,7 +65,7 @@ class Fallback(Policy):
     Raises:
         The primary's own exception when every target failed; its note names each failure.
 
-    Example:
+    Examples:
         >>> from agentguard import fallback
         >>> def sorry(question: str) -> str:
         ...     return "I cannot answer at the moment."

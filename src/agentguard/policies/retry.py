@@ -67,7 +67,7 @@ class Retry(Policy):
     Raises:
         The provider's last exception, same type and identity.
 
-    Example:
+    Examples:
         >>> from agentguard import retry
         >>> @retry(attempts=3)
         ... def ask(question: str) -> str:

@@ -56,7 +56,7 @@ class Timeout(Policy):
         errors.Timeout: names the bound. A retry outside acts on it; it never acts on a bound that
             stands outside of the retry itself.
 
-    Example:
+    Examples:
         >>> from agentguard import timeout
         >>> @timeout(30)
         ... def ask(question: str) -> str:

@@ -93,7 +93,7 @@ def control_flow(bases: Iterable[tuple[str, str]]) -> Kind | None:
 
     `tenacity.TryAgain` is not among them: it asks for the very retry that a policy decides on.
 
-    Example:
+    Examples:
         >>> control_flow([("langgraph", "GraphInterrupt"), ("langgraph", "GraphBubbleUp")])
         'control'
     """

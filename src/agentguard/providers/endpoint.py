@@ -83,7 +83,7 @@ def endpoint(fn: object) -> Endpoint:
     (`functools.wraps`) still tells where its calls go, but nothing is passed through it.
     Never raises and imports nothing of an SDK.
 
-    Example:
+    Examples:
         >>> endpoint(len)
         Endpoint()
     """

@@ -54,7 +54,7 @@ class Evidence:
 def read(owner: object, name: str) -> object:
     """Return an attribute, or None where it is missing or its property raises.
 
-    Example:
+    Examples:
         >>> read(ValueError("x"), "status_code") is None
         True
     """

@@ -95,7 +95,7 @@ _VAGUE_CODES: Final = _table(
 def kind_of_code(code: str) -> Kind | None:
     """Tell what a provider's own error code means; None where it is unknown or says too little.
 
-    Example:
+    Examples:
         >>> kind_of_code("insufficient_quota")
         'quota_exhausted'
     """
@@ -110,7 +110,7 @@ def kind_of_code(code: str) -> Kind | None:
 def vague_kind_of_code(code: str) -> Kind | None:
     """Tell what a general error type means, for where no HTTP status says it better.
 
-    Example:
+    Examples:
         >>> kind_of_code("server_error"), vague_kind_of_code("server_error")
         (None, 'server')
     """
@@ -141,7 +141,7 @@ _STATUSES: Final[dict[int, Kind]] = {
 def kind_of_status(status: int) -> Kind | None:
     """Tell what an HTTP status means; None where it is no failure.
 
-    Example:
+    Examples:
         >>> kind_of_status(429), kind_of_status(200)
         ('rate_limited', None)
     """
@@ -176,7 +176,7 @@ def kind_of_phrase(message: str, refining: Kind | None = None) -> Kind | None:
         message: the provider's sentence.
         refining: what the failure is known to be so far; None looks through all phrases.
 
-    Example:
+    Examples:
         >>> kind_of_phrase("prompt is too long: 210000 tokens > 200000 maximum")
         'context_length'
     """
@@ -346,7 +346,7 @@ def kind_of_name(bases: Iterable[tuple[str, str]]) -> Kind | None:
     By name and top-level package, because the same transport comes as httpx and as httpx2, and
     because no SDK is imported here.
 
-    Example:
+    Examples:
         >>> kind_of_name([("httpx2", "ReadTimeout"), ("httpx2", "TimeoutException")])
         'timeout'
     """

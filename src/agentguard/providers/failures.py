@@ -126,7 +126,7 @@ def classify(error: BaseException, now: float | None = None) -> Failure:
         A `Failure`. Its kind is "unknown" for what no provider, transport or framework is known
         to raise: a bug in the caller's code must not be retried.
 
-    Example:
+    Examples:
         >>> classify(TimeoutError())
         Failure('timeout')
         >>> classify(KeyError("choices"))

@@ -27,7 +27,7 @@ def retry_after(
         details: the `details` of a Google error.
         now: wall-clock seconds since the epoch, for an HTTP-date; `time.time()` by default.
 
-    Example:
+    Examples:
         >>> retry_after([{"retry-after": "1.5"}])
         1.5
     """
@@ -49,7 +49,7 @@ def retry_after(
 def header(headers: object, name: str) -> str | None:
     """Return a header's value whatever mapping holds it; `name` in lower case.
 
-    Example:
+    Examples:
         >>> header({"Retry-After": "2"}, "retry-after")
         '2'
     """

@@ -135,7 +135,7 @@ class Shape:
     def split(self, item: Any) -> list[Piece]:
         """The texts that `item` carries: one piece for each channel, in the order they come.
 
-        Example:
+        Examples:
             >>> TEXT.split("hello")
             [(('text',), 'hello')]
         """
@@ -301,7 +301,7 @@ def shape_of(item: object) -> Shape:
     Remembered by type, so it costs a look-up; a dict is judged by its keys each time. No SDK is
     imported: classes are recognised by the modules they and their bases come from.
 
-    Example:
+    Examples:
         >>> shape_of("hi").name, shape_of(object()).name
         ('text', 'opaque')
     """
@@ -349,7 +349,7 @@ def is_stream(value: object) -> bool:
     Lists, strings and other containers are whole answers. So are files and everything of `io`,
     which iterate over lines, and all of `unittest.mock`, which has every attribute.
 
-    Example:
+    Examples:
         >>> is_stream(iter(["a", "b"])), is_stream(["a", "b"])
         (True, False)
     """

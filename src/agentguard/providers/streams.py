@@ -146,7 +146,7 @@ def attribute(source: object, name: str) -> object:
         AttributeError: the attribute does not exist, or would show text that no guard has seen;
             the message says what to use instead.
 
-    Example:
+    Examples:
         >>> attribute(iter([]), "text_stream")
         Traceback (most recent call last):
         ...

@@ -25,7 +25,7 @@ class Usage:
         cache_write_tokens: the part of the input that was written to the provider's cache.
         reasoning_tokens: the part of the output that was reasoning.
 
-    Example:
+    Examples:
         >>> Usage(input_tokens=12, output_tokens=3).total_tokens
         15
     """

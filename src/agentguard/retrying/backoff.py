@@ -18,7 +18,7 @@ def delay(failures: int, chance: float) -> float:
     And Jitter" (AWS Architecture Blog, 2015); the cap of 20 s is that of the AWS SDKs' standard
     mode, the first step of 0.5 s that of the OpenAI and Anthropic SDKs.
 
-    Example:
+    Examples:
         >>> delay(1, 0.5), delay(3, 0.5), delay(50, 0.5)
         (0.25, 1.0, 10.0)
     """

@@ -32,7 +32,7 @@ class RetryBudget:
     Args:
         capacity: tokens in a full bucket. 0 forbids retries.
 
-    Example:
+    Examples:
         Two functions that call the same provider can share one:
 
         >>> from agentguard import RetryBudget, retry

@@ -36,7 +36,7 @@ async def cancel_everywhere(
     Raises:
         AssertionError: a cancellation was swallowed, or came out as another exception.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> from agentguard.testing import cancel_everywhere
         >>> async def work() -> None:

@@ -52,7 +52,7 @@ class FakeRuntime(clock.Clock):
         StandStill: where somebody waits virtually while something else waits for real and does not
             end. No guard can hide it, and leaving the block raises it too.
 
-    Example:
+    Examples:
         >>> from agentguard.engine import clock
         >>> from agentguard.testing import FakeRuntime
         >>> with FakeRuntime() as time:

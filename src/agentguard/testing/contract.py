@@ -40,7 +40,7 @@ def check_policy(policy: Policy | Callable[[], Policy]) -> None:
     Raises:
         AssertionError: for the first rule that is broken: which, in what shape, and what to do.
 
-    Example:
+    Examples:
         >>> from agentguard import retry
         >>> from agentguard.testing import check_policy
         >>> check_policy(lambda: retry(attempts=2))

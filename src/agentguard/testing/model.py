@@ -93,7 +93,7 @@ class ScriptedModel:
     Raises:
         ScriptEnded: out of a call for which the script has no entry.
 
-    Example:
+    Examples:
         >>> from agentguard.testing import ScriptedModel
         >>> model = ScriptedModel("hello", ConnectionError("reset"), ["good", "bye"])
         >>> model.sync("hi?")

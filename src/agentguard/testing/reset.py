@@ -16,7 +16,7 @@ def reset() -> None:
     plugin does this after each test. What belongs to a policy object, such as a breaker's circuits,
     stays with it: make the policy in the test, or in a fixture.
 
-    Example:
+    Examples:
         >>> from agentguard.testing import reset
         >>> reset()
     """

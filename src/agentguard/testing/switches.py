@@ -39,7 +39,7 @@ class disabled(Block):  # noqa: N801  a block reads like a verb, as contextlib.s
     the scope reaches. Reports around them still see them, and what the engine itself knows to be
     wrong, such as a stream that is cut off, is still raised.
 
-    Example:
+    Examples:
         >>> from agentguard import retry
         >>> from agentguard.testing import disabled
         >>> @retry
@@ -72,7 +72,7 @@ class no_wait:  # noqa: N801
     before, and so do time bounds: to make a `timeout`, a breaker's reset or `abandon_after` pass,
     use `FakeRuntime`. A block, or a decorator of a test.
 
-    Example:
+    Examples:
         >>> from agentguard import retry
         >>> from agentguard.testing import ScriptedModel, no_wait
         >>> model = ScriptedModel(ConnectionError("reset"), "hello")
@@ -156,7 +156,7 @@ def replace(fn: Callable[..., Any], fake: F) -> Generator[F, None, None]:
     Raises:
         TypeError: `fn` is not guarded, or the fake is async and `fn` is not.
 
-    Example:
+    Examples:
         >>> from agentguard import retry
         >>> from agentguard.testing import ScriptedModel, no_wait, replace
         >>> @retry(attempts=2)
