@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from tenacity import wait_fixed
 from agentguard import breaker, describe, explain, fallback, guard, retry, timeout
 from agentguard.engine.chain import Policy
 from agentguard.providers.failures import classify
-from agentguard.testing import FakeRuntime, ScriptedModel, Stall
+from agentguard.testing import FakeRuntime, ScriptedModel, Stall, turns
 from tests.policies import reference
 from tests.policies.failures import make
 from tests.shapes import Harness
@@ -34,6 +34,14 @@ PROPERTY = settings(
     derandomize=True,  # the same cases in every run: a failure here can be looked into
     suppress_health_check=list(HealthCheck),
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _patience() -> Iterator[None]:
+    """On a loaded machine a thread may not run for a while: that is not to move virtual time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(turns, "_TICK", 2.0)
+        yield
 
 
 def scripted(script: Sequence[reference.Entry]) -> list[Any]:
