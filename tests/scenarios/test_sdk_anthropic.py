@@ -7,7 +7,7 @@ import inspect
 
 import pytest
 
-from agentguard import errors, guard, report, timeout
+from agentguard import errors, guard, record, report, timeout
 from agentguard.testing import FakeProvider, fault
 from tests.scenarios.ways import (
     CLAUDE,
@@ -154,21 +154,20 @@ def test_a_wait_of_seventy_seconds_is_not_slept_inside_the_call(provider: FakePr
     assert len(provider.journal) == 1
 
 
-def test_the_stream_helper_is_guarded_by_recording_what_it_yields(provider: FakeProvider):
+@pytest.mark.parametrize("place", ["opening", 2])
+def test_the_stream_helper_is_guarded_by_recording_what_it_yields(
+    provider: FakeProvider, place: int | str
+):
     """`messages.stream()` answers with a context manager: a function around it is what is guarded."""
-    provider.script(fault.cut(after="opening"))
+    provider.script(fault.cut(after=place))
     with anthropic_client(provider) as client:
 
         @at_once()
         def ask() -> str:
             with client.messages.stream(**CLAUDE) as stream:
-                text = "".join(stream.text_stream)
-                if stream.get_final_message().stop_reason is None:
-                    raise errors.StreamTruncated("cut")
-                return text
+                return "".join(event.text for event in record(stream) if event.type == "text")
 
         with report() as seen:
             assert ask() == WHOLE
 
-    assert seen.calls[0].attempts[-1].kind is None
-    assert len(provider.journal) == 2
+    assert kinds(seen) == ["truncated", None]

@@ -154,6 +154,18 @@ async def test_a_bound_reaches_the_provider_from_async_code(provider: FakeProvid
     assert provider.journal[0].client_disconnected
 
 
+def test_a_recognised_method_is_told_what_is_left_of_the_bound(provider: FakeProvider):
+    """The client sends its timeout along: a little more than the guard's, whose error comes first."""
+    with openai_client(provider) as client:
+        with_bound = guard(timeout(5))(client.chat.completions.create)
+        with_bound(**CHAT)
+        with_bound(**CHAT, timeout=9)
+
+    told = [float(each.headers["x-stainless-read-timeout"]) for each in provider.journal]
+    assert 0 < told[0] < 6
+    assert told[1] == 9
+
+
 def test_a_timeout_of_the_callers_own_is_left_alone(provider: FakeProvider):
     """`timeout=` in the call is the SDK's: it raises its own error, which is then classified."""
     import openai
