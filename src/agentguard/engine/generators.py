@@ -1,8 +1,10 @@
-"""Wrappers of generator functions, and what every wrapper takes over from its function."""
+"""How wrappers pass for what they wrap: flags of generator and coroutine functions, and names."""
 
 from __future__ import annotations
 
 import functools
+import inspect
+import sys
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from agentguard.engine.scope import Scope
 
-__all__ = ["GeneratorFunction", "copy_names"]
+__all__ = ["GeneratorFunction", "copy_names", "coroutine_function"]
 
 
 class GeneratorFunction:
@@ -50,11 +52,31 @@ class GeneratorFunction:
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
 
+    if not TYPE_CHECKING:
+
+        @property
+        def __class__(self) -> type:
+            # pydantic takes what is no function in the body of a model for a field, and refuses it
+            return types.FunctionType
+
     def __reduce__(self) -> str:
         return self.__qualname__  # pickled by name, like a function
 
     def __repr__(self) -> str:
         return f"<guarded {self.__qualname__}>"
+
+
+def coroutine_function(fn: types.FunctionType) -> types.FunctionType:
+    """Mark a plain function that returns a coroutine as the coroutine function it stands for.
+
+    Unlike an `async def` it captures its scope when it is called, not when it is awaited. Python
+    3.12 has a mark for this; before, the flag of the code is what `inspect` and all frameworks
+    read, and calling a function does not (since 3.11 an opcode makes the coroutine).
+    """
+    if sys.version_info >= (3, 12):
+        return inspect.markcoroutinefunction(fn)
+    fn.__code__ = fn.__code__.replace(co_flags=fn.__code__.co_flags | inspect.CO_COROUTINE)
+    return fn
 
 
 def _generator() -> Generator[None, None, None]:
