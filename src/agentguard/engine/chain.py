@@ -79,6 +79,10 @@ class Policy:
         """How many requests one call becomes at most, when the chain inside makes `inner`."""
         return inner
 
+    def answers(self, error: Exception) -> bool:
+        """Whether it has an answer of its own to this failure of the chain inside."""
+        return False
+
     def explain(self) -> Sequence[tuple[str, object]]:
         """The policy's settings, as `explain(fn)` and `describe(fn)` show them."""
         return ()

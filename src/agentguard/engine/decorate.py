@@ -87,7 +87,7 @@ class guard:  # noqa: N801  reads like a verb where it is used
         arguments.seconds("guard", "abandon_after", abandon_after)
         self.policies = policies
         self.strict = strict
-        self.options = Options(strict_streams, abandon_after)
+        self.options = Options(strict_streams, abandon_after, policies)
         self.told = strict or strict_streams is not None or abandon_after != 60.0
         for reason in unsafe(policies):
             if strict:

@@ -20,9 +20,10 @@ from agentguard.engine.trouble import trouble
 from agentguard.providers.shapes import is_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from agentguard.engine.call import Attempt
+    from agentguard.engine.chain import Policy
     from agentguard.engine.limits import Deadline
     from agentguard.engine.reply import Source
     from agentguard.engine.target import Target
@@ -40,13 +41,20 @@ class Options:
     Attributes:
         strict_streams: True or False overrides whether a stream must show its terminal signal.
         abandon_after: seconds after which a stream that nobody pulls is closed.
+        policies: of the guard, outermost first.
     """
 
-    __slots__ = ("abandon_after", "strict_streams")
+    __slots__ = ("abandon_after", "policies", "strict_streams")
 
-    def __init__(self, strict_streams: bool | None = None, abandon_after: float = 60.0) -> None:  # noqa: FBT001
+    def __init__(
+        self,
+        strict_streams: bool | None = None,  # noqa: FBT001
+        abandon_after: float = 60.0,
+        policies: Sequence[Policy] = (),
+    ) -> None:
         self.strict_streams = strict_streams
         self.abandon_after = abandon_after
+        self.policies = policies
 
 
 class Runtime:

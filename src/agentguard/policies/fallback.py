@@ -169,6 +169,10 @@ class Fallback(Policy):
             failed.append(f"{name} was not better")
         return None
 
+    def answers(self, error: Exception) -> bool:
+        """Its targets do, to what it falls back from."""
+        return self._cures(error, classify(error).kind)
+
     def _cures(self, error: Exception, kind: Kind) -> bool:
         if kind in {"control", "cancelled"}:
             return False

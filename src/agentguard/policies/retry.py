@@ -317,6 +317,11 @@ class _Series:
         deadline, wait = self.call.deadline, failure.retry_after
         if failure.kind != "circuit_open" or wait is None or deadline is None:
             return 0.0, "it is a refusal, not a failure"
+        for outer in self.call.runtime.options.policies:
+            if outer is self.policy:
+                break
+            if outer.answers(error):
+                return 0.0, f"{outer.name} has an answer to an open circuit"
         return self._room(failure.kind, wait, error)
 
     def _room(

@@ -1,0 +1,39 @@
+"""What a newcomer runs into who knows the documentation and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentguard import breaker, deadline, fallback, guard, retry
+from agentguard.testing import FakeRuntime
+
+
+def down(question: str) -> str:
+    """A provider in an outage."""
+    raise ConnectionError(question)
+
+
+def backup(question: str) -> str:
+    """A fallback target."""
+    return f"backup: {question}"
+
+
+def test_a_backup_answers_at_once_while_the_circuit_is_open() -> None:
+    """A deadline has a retry wait for a circuit, but not while a fallback stands by."""
+    ask = guard(fallback(backup), retry(), breaker(fail_max=1, reset_timeout=20))(down)
+    with FakeRuntime() as time:
+        ask("opens the circuit")
+        began = time.now
+        with deadline(25):
+            assert ask("?") == "backup: ?"
+        assert time.now == began
+
+
+def test_a_backup_for_other_failures_does_not_spare_the_wait() -> None:
+    """A fallback that has no answer to an open circuit leaves the retry as it is."""
+    ask = guard(
+        fallback(backup, on="context_length"), retry(), breaker(fail_max=1, reset_timeout=20)
+    )(down)
+    with FakeRuntime() as time, deadline(25), pytest.raises(ConnectionError):
+        ask("?")
+    assert time.now >= 20
