@@ -39,6 +39,12 @@ def refuse(fn: Any) -> None:
         )
     if isinstance(fn, functools.partial):
         return
+    if _prepares(fn):
+        raise TypeError(
+            f"{fn.__qualname__} makes its request only in the `with` block around what it returns, "
+            "where a guard sees nothing of it: guard a generator function that opens the block and "
+            "yields from it, or the method `create`, with stream=True"
+        )
     holder = _held(fn, modules)
     if holder is not None:
         raise TypeError(
@@ -50,6 +56,16 @@ def refuse(fn: Any) -> None:
             f"a guard stands around something that is called, and a {kind.__name__} is not: guard "
             "the function or method that calls the model"
         )
+
+
+def _prepares(fn: Any) -> bool:
+    """Whether `fn` of the openai or anthropic SDK returns what is yet to be entered."""
+    code = getattr(fn, "__code__", None)
+    if "to_streamed_response_wrapper" in getattr(code, "co_qualname", ""):
+        return True
+    owners = {base.__name__ for base in type(getattr(fn, "__self__", None)).__mro__}
+    resource = not owners.isdisjoint({"SyncAPIResource", "AsyncAPIResource"})
+    return resource and fn.__name__ == "stream"
 
 
 def _held(fn: Any, modules: set[str]) -> str | None:
