@@ -19,6 +19,42 @@ def ask() -> str:
     return "42"
 
 
+class RateLimited(Exception):
+    status_code = 429
+
+
+class Overloaded(Exception):
+    status_code = 529
+
+
+@pytest.mark.parametrize(
+    ("errors", "requests"),
+    [
+        pytest.param([RateLimited], 6, id="the outer's kind"),
+        pytest.param([Overloaded], 2, id="the inner's kind"),
+        pytest.param([Overloaded, RateLimited], 12, id="both in turn"),
+    ],
+)
+def test_two_retries_by_kind_each_act_on_their_own(
+    errors: list[type[Exception]], requests: int
+) -> None:
+    """The pattern of the page on retry: what the inner one was not told to retry, the outer may."""
+    made = 0
+
+    @guard(
+        retry(on="rate_limited", attempts=6, wait=lambda _: 0),
+        retry(on="overloaded", attempts=2, wait=lambda _: 0),
+    )
+    def ask_on() -> str:
+        nonlocal made
+        made += 1
+        raise errors[(made - 1) % len(errors)]
+
+    with pytest.raises(errors[-1]):
+        ask_on()
+    assert made == requests
+
+
 def test_replacing_one_of_several_of_a_name_is_refused() -> None:
     """`with_` cannot know which timeout is meant: the answer is neither both nor a guess."""
     twice = guard(timeout(total=100), retry(), timeout(10))

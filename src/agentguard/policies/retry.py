@@ -370,7 +370,8 @@ class _Series:
         text = f"{tried} ({', '.join(self.kinds)}); not retried: {reason}"
         told = marks.noted(error, self.since) if reason == _INSIDE else ""
         marks.note(error, f"{told}; {reason}" if told else text)
-        if kind in TRANSIENT or self.number > 1:
+        wanted = reason != _unwanted(error, kind)  # else another retry may be there for it
+        if wanted and (kind in TRANSIENT or self.number > 1):
             marks.give_up(error)
         self.call.emit(events.GaveUp, kind, self.number, reason)
 
