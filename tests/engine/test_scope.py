@@ -541,10 +541,6 @@ async def test_handed_back_calls_capture_their_scope_at_the_call():
     assert tags.seen == [{"user": "first"}, {"user": "second"}]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the body of a coroutine function, its guard's too, begins at the first await",
-)
 async def test_coroutine_functions_capture_their_scope_at_the_call():
     """A coroutine made inside a block belongs to it, wherever it is awaited."""
     tags = Tags()

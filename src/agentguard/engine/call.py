@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     AttemptHook = Callable[["Attempt"], Awaitable[None] | None]
     OutcomeHook = Callable[["Outcome"], Awaitable[None] | None]
 
-__all__ = ["Attempt", "Call", "Outcome", "announce", "tell"]
+__all__ = ["Attempt", "Call", "Outcome", "announce", "hear", "tell"]
 
 P = ParamSpec("P")
 
@@ -333,6 +333,15 @@ class Outcome:
             return None
         reading = self.attempt.reading
         return Partial(reading.text, self.usage)
+
+
+def hear(hook: OutcomeHook, outcome: Outcome) -> Awaitable[None] | None:
+    """Call one outcome hook; what it returns, if anything, is still to be awaited."""
+    try:
+        return hook(outcome)
+    except Exception as error:
+        trouble(f"the outcome hook {getattr(hook, '__qualname__', type(hook).__name__)}", error)
+    return None
 
 
 async def tell(hooks: Iterable[OutcomeHook], outcome: Outcome, *, wait: bool = True) -> None:

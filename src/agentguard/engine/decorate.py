@@ -13,7 +13,7 @@ from agentguard.engine import arguments, clock
 from agentguard.engine.call import Call, Outcome, announce
 from agentguard.engine.chain import Policy, invoke, link
 from agentguard.engine.drive import AWAITABLE, HandBack, Stopped, drive, resume
-from agentguard.engine.generators import GeneratorFunction, copy_names
+from agentguard.engine.generators import GeneratorFunction, copy_names, coroutine_function
 from agentguard.engine.loop import finish_later, in_loop, loop_or_refuse
 from agentguard.engine.lost import lost, put_aside, settle_lost
 from agentguard.engine.order import place, unsafe
@@ -226,22 +226,23 @@ class Guarded:
 
     async def _awaited(self, scope: Scope, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call whose caller awaits it, also when a policy refuses it or another target answers."""
-        loop_or_refuse()
+        if "trio" in sys.modules:
+            loop_or_refuse()
         return given(
             await self.enter(Runtime(True, self.target, self.options), scope, args, kwargs)
         )
 
     def _coroutine(self) -> Callable[..., Any]:
-        enter, options, target = self.enter, self.options, self.target
+        name = self.target.name
 
-        async def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
             if lost:
                 settle_lost()
-            if "trio" in sys.modules:
-                loop_or_refuse()
-            return given(await enter(Runtime(True, target, options), surrounding(), args, kwargs))
+            answer: Any = self._awaited(surrounding(), args, kwargs)
+            answer.__qualname__ = name  # what tracebacks and the repr of a task show
+            return answer
 
-        return call
+        return coroutine_function(call)
 
     def _generator(
         self, scope: Scope, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -66,7 +66,7 @@ class GeneratorFunction:
         return f"<guarded {self.__qualname__}>"
 
 
-def coroutine_function(fn: types.FunctionType) -> types.FunctionType:
+def coroutine_function(fn: Callable[..., Any]) -> Callable[..., Any]:
     """Mark a plain function that returns a coroutine as the coroutine function it stands for.
 
     Unlike an `async def` it captures its scope when it is called, not when it is awaited. Python
@@ -75,7 +75,8 @@ def coroutine_function(fn: types.FunctionType) -> types.FunctionType:
     """
     if sys.version_info >= (3, 12):
         return inspect.markcoroutinefunction(fn)
-    fn.__code__ = fn.__code__.replace(co_flags=fn.__code__.co_flags | inspect.CO_COROUTINE)
+    code: types.CodeType = fn.__code__
+    fn.__code__ = code.replace(co_flags=code.co_flags | inspect.CO_COROUTINE)
     return fn
 
 

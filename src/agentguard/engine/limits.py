@@ -49,7 +49,6 @@ class Hung:
                 "timeout(max_abandoned=...)."
             )
 
-
     def forget(self) -> None:
         """No worker of this process hangs: it was forked a moment ago."""
         self._jobs.clear()

@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from agentguard.engine import clock
-from agentguard.engine.call import Outcome, tell
+from agentguard.engine.call import Outcome, hear, tell
 from agentguard.engine.channels import Channels
 from agentguard.engine.drive import Ended, drive
 from agentguard.engine.limits import Deadline, narrower
@@ -119,10 +119,13 @@ async def observe(pending: Awaitable[Reply], hook: OutcomeHook) -> Reply:
     except BaseException as error:
         await tell((hook,), Outcome.of(error))
         raise
-    if reply.source is None:
-        await tell((hook,), Outcome("completed", None, reply.attempt))
-    else:
+    if reply.source is not None:
         await reply.source.watched_by(hook)
+        return reply
+    outcome = Outcome("completed", None, reply.attempt)
+    waiting = hear(hook, outcome)
+    if waiting is not None:
+        await tell((lambda _: waiting,), outcome)
     return reply
 
 
@@ -225,7 +228,9 @@ class Source:
         """Pull until the first content is there; what came before waits in `opening`."""
         try:
             while not self.reading.content and len(self.opening) < OPENING_ITEMS:
-                item = await self._fetch(self.step)
+                item = self._ask(self.step)
+                if self.runtime.is_async:
+                    item = await item
                 if type(item) is Ended:
                     await self._end(item)
                     return
@@ -250,13 +255,11 @@ class Source:
                 if self.opening:
                     item, step = self.opening.popleft(), None
                 elif self.done:
-                    if self.late is not None:
-                        raise self.late
-                    return Ended(self.returned)
+                    return self._over()
                 else:
-                    item = (
-                        Ended(self.returned) if self._held else await self._fetch(step or self.step)
-                    )
+                    item = self._ask(step or self.step)
+                    if self.runtime.is_async:
+                        item = await item
                     step = None
                     if self.outcome is not None:  # closed meanwhile by another thread or task
                         await self.runtime.close(self.iterator)
@@ -328,18 +331,29 @@ class Source:
         except Exception as error:
             trouble("closing a stream whose time was up", error)
 
-    def _fetch(self, step: Callable[[], Any]) -> Awaitable[Any]:
-        """Wait for the next item, or `Ended`, within what bounds the wait."""
-        if self.patience:
-            return self._fetch_patiently(step)
-        return self.runtime.pull(self, step, self.deadline)
+    def _ask(self, step: Callable[[], Any]) -> Any:
+        """The next item, or `Ended`, within what bounds the wait; in async mode, to be awaited."""
+        if not self.patience and not self._held:
+            return self.runtime.pull(self, step, self.deadline)
+        asked = self._replayed() if self._held else self._ask_patiently(step)
+        return asked if self.runtime.is_async else drive(asked)
 
-    async def _fetch_patiently(self, step: Callable[[], Any]) -> Any:
+    async def _replayed(self) -> Ended:
+        return self._over()
+
+    def _over(self) -> Ended:
+        if self.late is not None:
+            raise self.late
+        return Ended(self.returned)
+
+    async def _ask_patiently(self, step: Callable[[], Any]) -> Any:
         until = self.deadline
         began = clock.monotonic()
         for each in self.patience:
             until = narrower(until, each.until(began))
-        item = await self.runtime.pull(self, step, until)
+        item = self.runtime.pull(self, step, until)
+        if self.runtime.is_async:
+            item = await item
         waited = clock.monotonic() - began
         for each in self.patience:
             if each.left is not None:

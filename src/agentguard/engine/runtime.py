@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from agentguard.engine import clock
 from agentguard.engine.bounds import alarmed, book, bounded, expired, in_worker, inside, narrowed
@@ -124,7 +124,7 @@ class Runtime:
             if not self.is_async:
                 value = self._call(attempt) if deadline is None else self._cut(attempt, deadline)
             elif target.shape == "coroutine":
-                return await self._settle(fn(*call.args, **call.kwargs), attempt)
+                return await self._settle(attempt)
             elif foreign and not target.is_async:
                 work = inside(attempt, functools.partial(fn, *call.args, **call.kwargs))
                 value = await in_worker(work, deadline, attempt)
@@ -140,7 +140,7 @@ class Runtime:
                     raise _not_async(target, value)
                 target.hands_back = True
                 await self._turn(AWAITABLE, value)
-            return await self._settle(value, attempt)
+            return await self._settle(attempt, value)
         if not self.is_async and is_stream(value) and not hasattr(value, "__next__"):
             await self._turn(STREAM, value)
         return value
@@ -177,41 +177,53 @@ class Runtime:
             raise
         self.is_async = True
 
-    async def _settle(self, awaitable: Awaitable[T], attempt: Attempt) -> T:
-        """Await what the callable returned, in the attempt's scope and within its deadline."""
+    async def _settle(self, attempt: Attempt, awaitable: Awaitable[Any] | None = None) -> Any:
+        """Await a coroutine function, or what another callable returned, within the deadline."""
         call = attempt.call
         outer = current.get()
         current.set(attempt)
         try:
+            if awaitable is None:
+                awaitable = cast("Awaitable[Any]", call.target.fn(*call.args, **call.kwargs))
             if call.deadline is None:
                 return await awaitable
             return await alarmed(awaitable, call.deadline, attempt)
         finally:
             restore(attempt, outer)
 
-    async def pull(self, source: Source, step: Callable[[], Any], until: Deadline | None) -> Any:
-        """The next item of a stream, or `Ended`. `step` is the iterator's next, send or throw."""
+    def pull(self, source: Source, step: Callable[[], Any], until: Deadline | None) -> Any:
+        """The next item of a stream, or `Ended`; in async mode what to await for it.
+
+        `step` is the iterator's next, send or throw.
+        """
+        if self.is_async:
+            return self._pulled(source.attempt, step, until)
         attempt = source.attempt
+        outer = current.get()
+        current.set(attempt)
         try:
-            if until is not None and until.thread and not self.is_async:
-                work = inside(attempt, step, source.context)
-                return bounded(work, until, source.left_behind, attempt)
-            outer = current.get()
-            current.set(attempt)
-            try:
-                if not self.is_async:
-                    return step()
-                if until is None:
-                    return await step()
-                return await alarmed(step(), until, attempt)
-            finally:
-                restore(attempt, outer)
+            if until is None or not until.thread:
+                return step()
+            work = inside(attempt, step, source.context)
+            return bounded(work, until, source.left_behind, attempt)
         except StopIteration as stop:
             return Ended(stop.value)
         except Stopped as stopped:
             return Ended(stopped.error.value)
+        finally:
+            restore(attempt, outer)
+
+    async def _pulled(
+        self, attempt: Attempt, step: Callable[[], Any], until: Deadline | None
+    ) -> Any:
+        outer = current.get()
+        current.set(attempt)
+        try:
+            return await (step() if until is None else alarmed(step(), until, attempt))
         except StopAsyncIteration:
             return Ended()
+        finally:
+            restore(attempt, outer)
 
     def in_worker(self, source: Source) -> Callable[[], Awaitable[Any]]:
         """How an async call pulls the stream of a sync target: each item in a worker."""
