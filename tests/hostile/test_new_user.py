@@ -37,3 +37,15 @@ def test_a_backup_for_other_failures_does_not_spare_the_wait() -> None:
     with FakeRuntime() as time, deadline(25), pytest.raises(ConnectionError):
         ask("?")
     assert time.now >= 20
+
+
+def test_targets_in_a_list_are_refused_with_what_to_write() -> None:
+    """As a `fallbacks=[...]` of other libraries would have them."""
+    with pytest.raises(TypeError, match=r"one by one: fallback\(first, second\)"):
+        fallback([backup, backup])  # type: ignore[arg-type]
+
+
+def test_a_fixed_answer_is_told_from_a_model() -> None:
+    """A string may be meant as either."""
+    with pytest.raises(TypeError, match="for a fixed answer"):
+        fallback("I cannot answer at the moment.")  # type: ignore[arg-type]

@@ -97,7 +97,12 @@ class Fallback(Policy):
     ) -> None:
         for target in targets:
             if isinstance(target, str):
-                raise TypeError(f"fallback() takes callables: for a model write model={target!r}")
+                raise TypeError(
+                    f"fallback() takes callables: for a model write model={target!r}, for a fixed "
+                    "answer fallback(lambda *args, **kwargs: answer)"
+                )
+            if isinstance(target, (list, tuple)):
+                raise TypeError("fallback() takes its targets one by one: fallback(first, second)")
             refuse(target)
         plain("fallback", "when", when, "a function of the answer")
         one_of("fallback", "hold", hold, "all")
