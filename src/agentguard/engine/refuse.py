@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import types
 from typing import Any
 
 __all__ = ["refuse"]
@@ -62,7 +61,7 @@ def refuse(fn: Any) -> None:
 def _prepares(fn: Any) -> bool:
     """Whether `fn` of the openai or anthropic SDK returns what is yet to be entered."""
     code = getattr(fn, "__code__", None)
-    if isinstance(code, types.CodeType) and "to_streamed_response_wrapper" in code.co_qualname:
+    if "to_streamed_response_wrapper" in str(getattr(code, "co_qualname", "")):
         return True
     owners = {base.__name__ for base in type(getattr(fn, "__self__", None)).__mro__}
     resource = not owners.isdisjoint({"SyncAPIResource", "AsyncAPIResource"})
