@@ -25,7 +25,7 @@ __all__ = ["BOUND", "SLEEP", "Job", "StandStill", "Timer", "Turns"]
 SLEEP: Final = 0  # at one moment sleepers wake before bounds pass: 30 s of work fit into 30 s
 BOUND: Final = 1
 _FEW: Final = 256
-_TICK: Final = 0.02  # real seconds after which a thread of the test's own holds time no longer
+_TICK: Final = 0.06  # real seconds after which a thread of the test's own holds time no longer
 
 
 class StandStill(BaseException):
