@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import pytest
 
@@ -85,3 +86,35 @@ def test_wrong_options_of_a_guard_are_told_with_the_right_ones() -> None:
     """`abandon_after` is checked as every number of seconds is."""
     with pytest.raises(TypeError, match=r"abandon_after=.*number of seconds"):
         guard(retry(), abandon_after="60")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: retry(timeout(30)),
+        lambda: retry(attempts=2)(timeout(30)),
+        lambda: retry(timeout),
+        lambda: retry(guard(timeout(30))),
+        lambda: fallback(retry()),
+    ],
+    ids=["bare", "settings", "spelling", "guard", "target"],
+)
+def test_a_policy_around_a_policy_is_refused(wrong: Callable[[], object]) -> None:
+    """It would be a function that guards nothing, until it is called with a question."""
+    with pytest.raises(TypeError, match=r"guard\(retry\(\), timeout\(30\)\)"):
+        wrong()
+
+
+def test_a_fallback_target_with_a_bug_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Another target serves, nobody sees an exception: without a word the bug would stay for ever."""
+
+    def buggy(question: str) -> str:
+        return question.reply  # type: ignore[attr-defined,no-any-return]
+
+    @fallback(buggy, lambda question: "42")
+    def ask_on(question: str) -> str:
+        raise ConnectionError("down")
+
+    assert ask_on("?") == "42"
+    assert "the fallback target" in caplog.text
+    assert "AttributeError" in caplog.text

@@ -28,6 +28,12 @@ def refuse(fn: Any) -> None:
         raise TypeError("a guard cannot stand above @property: guard the function inside it")
     kind = fn if isinstance(fn, type) else type(fn)
     modules = {base.__module__.partition(".")[0] for base in kind.__mro__}
+    ours = {each.__name__ for each in kind.__mro__ if each.__module__.startswith("agentguard.")}
+    if not ours.isdisjoint({"Policy", "guard", "Spelled"}):
+        raise TypeError(
+            "a policy or guard is not what makes the call: put policies together in one guard, "
+            "outermost first, as in guard(retry(), timeout(30)), and that above the function"
+        )
     if "celery" in modules and hasattr(fn, "apply_async"):
         raise TypeError(
             f"{getattr(fn, 'name', kind.__name__)} is a Celery task, whose worker would run it "

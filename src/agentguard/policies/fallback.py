@@ -14,6 +14,7 @@ from agentguard.engine.refuse import refuse
 from agentguard.engine.spelling import Spelled
 from agentguard.engine.target import Target
 from agentguard.engine.triggers import TRANSIENT, Triggers
+from agentguard.engine.trouble import trouble
 from agentguard.errors import InputRejected
 from agentguard.providers.failures import classify
 
@@ -165,6 +166,8 @@ class Fallback(Policy):
                 kind = classify(error).kind
                 if kind in {"control", "cancelled"}:
                     raise
+                if isinstance(error, _BUGS):  # the note has its type alone, and another may serve
+                    trouble(f"the fallback target {name}", error)
                 failed.append(f"{name} failed ({type(error).__name__}, {kind})")
                 continue
             if self.when is None or not self.when(answer):
