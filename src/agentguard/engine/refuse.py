@@ -54,12 +54,12 @@ def refuse(fn: Any) -> None:
     holder = _held(fn, modules)
     if holder is not None:
         raise TypeError(
-            f"a {kind.__name__} object is not what makes the call: guard its method, as in "
+            f"{_a(kind)} object is not what makes the call: guard its method, as in "
             f"`{_METHODS[holder]}`"
         )
     if not callable(fn):
         raise TypeError(
-            f"a guard stands around something that is called, and a {kind.__name__} is not: guard "
+            f"a guard stands around something that is called, and {_a(kind)} is not: guard "
             "the function or method that calls the model"
         )
 
@@ -72,6 +72,10 @@ def _prepares(fn: Any) -> bool:
     owners = {base.__name__ for base in type(getattr(fn, "__self__", None)).__mro__}
     resource = not owners.isdisjoint({"SyncAPIResource", "AsyncAPIResource"})
     return resource and fn.__name__ == "stream"
+
+
+def _a(kind: type) -> str:
+    return f"{'an' if kind.__name__[:1] in 'AEIOaeio' else 'a'} {kind.__name__}"
 
 
 def _held(fn: Any, modules: set[str]) -> str | None:
