@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from agentguard import breaker, deadline, fallback, guard, retry
@@ -49,3 +51,12 @@ def test_a_fixed_answer_is_told_from_a_model() -> None:
     """A string may be meant as either."""
     with pytest.raises(TypeError, match="for a fixed answer"):
         fallback("I cannot answer at the moment.")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("setting", [{"window": "60s"}, {"minimum_calls": 20}])
+def test_a_window_that_would_do_nothing_is_refused(setting: dict[str, Any]) -> None:
+    """`fail_max` counts failures in a row: it has no window, and silence would hide that."""
+    with pytest.raises(TypeError, match="failure_rate="):
+        breaker(fail_max=5, **setting)
+    breaker(slow_call=5, **setting)
+    breaker(failure_rate=0.5, **setting)

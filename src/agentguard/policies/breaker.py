@@ -145,6 +145,11 @@ class Breaker(Policy):
             growth,
             max_reset_timeout,
         )
+        if not self.rules.rated and (window, minimum_calls) != (100, 10):
+            raise TypeError(
+                "breaker(window=, minimum_calls=) are for rates and fail_max= counts failures in a "
+                "row: pass failure_rate=, as in breaker(failure_rate=0.5, window='60s')"
+            )
         self.terms = Terms(
             existing,
             fail_max,
