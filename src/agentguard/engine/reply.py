@@ -228,7 +228,7 @@ class Source:
         """Pull until the first content is there; what came before waits in `opening`."""
         try:
             while not self.reading.content and len(self.opening) < OPENING_ITEMS:
-                item = self._ask(self.step)
+                item = self.runtime.pull(self, self.step, self.deadline)
                 if self.runtime.is_async:
                     item = await item
                 if type(item) is Ended:
@@ -249,6 +249,7 @@ class Source:
         """
         if not self._lock.acquire(False):  # by name the argument would cost as much as the lock
             raise RuntimeError("this stream is already being read by another thread or task")
+        runtime = self.runtime
         try:
             self.idle_since = None
             while not self.ready:
@@ -257,12 +258,17 @@ class Source:
                 elif self.done:
                     return self._over()
                 else:
-                    item = self._ask(step or self.step)
-                    if self.runtime.is_async:
+                    step = step or self.step
+                    item = (
+                        self._ask(step)
+                        if self.patience or self._held
+                        else runtime.pull(self, step, self.deadline)
+                    )
+                    if runtime.is_async:
                         item = await item
                     step = None
                     if self.outcome is not None:  # closed meanwhile by another thread or task
-                        await self.runtime.close(self.iterator)
+                        await runtime.close(self.iterator)
                         return Ended()
                     if type(item) is Ended:
                         await self._end(item)
@@ -332,9 +338,7 @@ class Source:
             trouble("closing a stream whose time was up", error)
 
     def _ask(self, step: Callable[[], Any]) -> Any:
-        """The next item, or `Ended`, within what bounds the wait; in async mode, to be awaited."""
-        if not self.patience and not self._held:
-            return self.runtime.pull(self, step, self.deadline)
+        """The next item of a stream that is bounded or held; in async mode, to be awaited."""
         asked = self._replayed() if self._held else self._ask_patiently(step)
         return asked if self.runtime.is_async else drive(asked)
 

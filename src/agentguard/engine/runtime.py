@@ -211,7 +211,7 @@ class Runtime:
         except Stopped as stopped:
             return Ended(stopped.error.value)
         finally:
-            restore(attempt, outer)
+            current.set(outer)
 
     async def _pulled(
         self, attempt: Attempt, step: Callable[[], Any], until: Deadline | None
