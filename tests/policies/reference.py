@@ -69,6 +69,7 @@ class Retry:
     def __init__(self, attempts: int, wait: int) -> None:
         self.attempts = attempts
         self.wait = wait
+        self.backed = False  # whether a fallback stands further out
 
     def call(self, world: World, deadline: float | None, inner: Inner) -> str:
         tries = 0
@@ -90,7 +91,7 @@ class Retry:
         if failed.given_up:
             return None
         if failed.kind == "circuit_open":
-            return None if deadline is None else failed.retry_after
+            return None if deadline is None or self.backed else failed.retry_after
         return self.wait if failed.kind in TRANSIENT else None
 
 
@@ -162,8 +163,10 @@ def run(chain: Sequence[Policy], world: World) -> str:
     def link(position: int) -> Inner:
         if position == len(chain):
             return lambda world, deadline: world.attempt(world.primary, deadline)
-        inner = link(position + 1)
-        return lambda world, deadline: chain[position].call(world, deadline, inner)
+        inner, policy = link(position + 1), chain[position]
+        if isinstance(policy, Retry):
+            policy.backed = any(isinstance(outer, Fallback) for outer in chain[:position])
+        return lambda world, deadline: policy.call(world, deadline, inner)
 
     try:
         return link(0)(world, None)
