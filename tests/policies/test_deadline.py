@@ -304,3 +304,20 @@ def test_its_error_travels() -> None:
     back = pickle.loads(pickle.dumps(error))
     assert (back.bound, back.seconds, back.kind) == ("deadline", 5, "timeout")
     assert (back.http_status, str(back)) == (504, "cut")
+
+
+@pytest.mark.parametrize("left", [0, -1.5])
+def test_no_time_left_is_a_deadline_that_has_passed(left: float) -> None:
+    """The time that remains of a request may be used up: a call then fails as any late one does."""
+    model = ScriptedModel("never")
+    with pytest.raises(errors.DeadlineExceeded), deadline(left):
+        retry()(model.sync)()
+    assert model.calls == []
+
+
+def test_a_deadline_that_is_no_number_is_refused() -> None:
+    """Words and NaN say nothing about time."""
+    with pytest.raises(TypeError, match="number of seconds"):
+        deadline("20")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="deadline"):
+        deadline(float("nan"))

@@ -207,7 +207,8 @@ class deadline(Block):  # noqa: N801
     in time is not begun. Works with no `timeout` in any chain. An inner deadline only narrows.
 
     Args:
-        seconds: from entering the block.
+        seconds: from entering the block. What is left of a request's time may be nothing: with 0
+            or less, every guarded call inside is refused.
 
     Raises:
         errors.DeadlineExceeded: out of a guarded call, when the time is used up.
@@ -219,7 +220,8 @@ class deadline(Block):  # noqa: N801
     """
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = arguments.seconds("deadline", "seconds", seconds)
+        left = arguments.number("deadline", "seconds", seconds, "a number of seconds, as in 20")
+        self.seconds = arguments.seconds("deadline", "seconds", max(left, 0.0), zero=True)
 
     def __repr__(self) -> str:
         return f"deadline({self.seconds:g})"
