@@ -251,7 +251,7 @@ class Source:
             raise RuntimeError("this stream is already being read by another thread or task")
         runtime = self.runtime
         try:
-            self.idle_since = None
+            self.idle_since = None  # the reaper sets it when it finds nobody reading
             while not self.ready:
                 if self.opening:
                     item, step = self.opening.popleft(), None
@@ -273,7 +273,10 @@ class Source:
                     if type(item) is Ended:
                         await self._end(item)
                         continue
-                    self._read(item)
+                    self._shape = shape = shape_of(item)
+                    shape.read(item, self.reading)
+                    if self.reading.error is not None:
+                        raise self.reading.error
                 if self.channels is None:
                     return item
                 self.ready.extend(self.channels.feed(item))
@@ -282,8 +285,12 @@ class Source:
             await self._fail(error)
             raise
         finally:
-            self.idle_since = clock.monotonic()
             self._lock.release()
+
+    @property
+    def being_read(self) -> bool:
+        """Whether somebody waits for its next item at this moment."""
+        return self._lock.locked()
 
     async def hold(self) -> list[Any]:
         """Pull everything now, settle the attempt, and keep the items for the consumer."""

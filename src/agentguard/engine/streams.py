@@ -28,6 +28,7 @@ __all__ = [
     "GuardedAsyncGenerator",
     "GuardedGenerator",
     "Stream",
+    "look",
     "reap",
     "settle_lost",
     "watch",
@@ -255,12 +256,19 @@ def watch(source: Source) -> None:
         _reaper.start()
 
 
-def reap(now: float) -> None:
-    """Forget the streams that ended and close those that were left alone too long."""
+def look(now: float) -> None:
+    """Note since when nobody reads a stream: here, and not in every pull, which it would burden."""
     for source in tuple(_open):
         if source.done:
             _open.discard(source)
-            continue
+        elif source.idle_since is None and not source.being_read:
+            source.idle_since = now
+
+
+def reap(now: float) -> None:
+    """Forget the streams that ended and close those that were left alone too long."""
+    look(now)
+    for source in tuple(_open):
         idle, limit = source.idle_since, source.runtime.options.abandon_after
         if idle is not None and now - idle > limit:
             _open.discard(source)

@@ -75,6 +75,7 @@ class Turns:
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass at once, and wake in order whoever falls due."""
         target = self.now + seconds
+        _look(self.now)
         while True:
             with self._lock:
                 due = [timer for timer in self._timers if timer.at <= target and not timer.over]
@@ -180,6 +181,7 @@ class Turns:
 
     def _turn(self) -> None:
         """Go on to whatever comes next, if nothing can run before it."""
+        _look(self.now)
         with self._lock:
             if self._left.is_set():
                 return
@@ -384,6 +386,13 @@ def _place(frame: FrameType) -> str:
         inner = inner.f_back
     at = inner or frame
     return f"{at.f_code.co_qualname} ({at.f_code.co_filename}:{at.f_lineno})"
+
+
+def _look(now: float) -> None:
+    """Before time moves: see which streams nobody reads."""
+    streams = cast("Any", sys.modules.get("agentguard.engine.streams"))
+    if streams is not None:
+        streams.look(now)
 
 
 def _reap(now: float) -> None:
