@@ -70,7 +70,7 @@ def test_a_block_is_refused_and_says_what_to_write() -> None:
         pass
 
 
-@pytest.mark.parametrize("seconds", ["30", 0, -1, None, True, float("nan")])
+@pytest.mark.parametrize("seconds", ["30", None, True, float("nan")])
 def test_a_wrong_deadline_is_refused(seconds: Any) -> None:
     """Before the block is entered."""
     with pytest.raises((TypeError, ValueError), match="seconds"):
