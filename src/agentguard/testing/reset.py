@@ -26,6 +26,7 @@ def reset() -> None:
     streams = _loaded("agentguard.engine.streams")
     if streams is not None:
         streams.settle_lost()
+        streams.look(0.0)
         streams.reap(math.inf)
 
 
