@@ -273,6 +273,7 @@ class Source:
                     if type(item) is Ended:
                         await self._end(item)
                         continue
+                    # `_read`, written out: its frame is a twentieth of what a chunk costs
                     self._shape = shape = shape_of(item)
                     shape.read(item, self.reading)
                     if self.reading.error is not None:
