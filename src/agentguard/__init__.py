@@ -14,8 +14,8 @@ from __future__ import annotations
 from agentguard import errors, events
 from agentguard.engine.call import Attempt, Call, Outcome
 from agentguard.engine.chain import Next, Policy
-from agentguard.engine.decorate import guard
 from agentguard.engine.flush import flush
+from agentguard.engine.guard import guard
 from agentguard.engine.recorded import record
 from agentguard.engine.reply import Reply, observe
 from agentguard.engine.scope import carry, context, deadline

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agentguard.providers.shapes import Usage
 
 __all__ = [
+    "Blind",
     "BudgetExceeded",
     "CircuitOpen",
     "ContextMissing",
@@ -201,6 +202,13 @@ class ContextMissing(GuardError):
     """
 
     public_message: ClassVar[str] = "The request lacks information that the service needs."
+
+
+class Blind(GuardError):
+    """A policy that counts or masks surrounds a callable whose model call it cannot see.
+
+    Raised where `guard(on_blind="raise")` asks for it, instead of a warning.
+    """
 
 
 class Partial:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AttemptEnded",
     "AttemptStarted",
+    "Blind",
     "CallEnded",
     "CallStarted",
     "CircuitClosed",
@@ -162,3 +163,10 @@ class StoreFailed(Event):
     store: str
     error: str
     then: str
+
+
+@dataclass(slots=True)
+class Blind(Event):
+    """A call ended in which no model call was seen, though `policies` need to see one."""
+
+    policies: tuple[str, ...]

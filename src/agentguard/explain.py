@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agentguard.engine.decorate import Guarded, guard, guarded
+from agentguard.engine.decorate import guarded
+from agentguard.engine.guard import guard
 from agentguard.engine.order import unsafe
+from agentguard.integrations.held import held
+from agentguard.providers.endpoint import endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from agentguard.integrations.held import Held
+    from agentguard.providers.endpoint import Endpoint
 
 __all__ = ["describe", "explain"]
 
 
-def describe(fn: Callable[..., Any] | guard) -> dict[str, Any]:
+def describe(fn: object) -> dict[str, Any]:
     """What stands around `fn`, as data that a test can assert on.
 
     Args:
-        fn: a guarded callable, or a guard.
+        fn: a guarded callable or object (a client, a chat model, a tool), or a guard.
 
     Returns:
         `name`, `shape`, `policies` (outermost first, each with `name` and its settings),
         `provider`, `requests` (how many one call can become at most, the client's own retries
-        included), `blind` and `warnings` (sentences).
+        included), `blind` and `warnings` (sentences); of an object also `calls` (what of it is
+        guarded) and `notes` (sentences).
 
     Raises:
         TypeError: for what is not guarded.
@@ -37,16 +42,20 @@ def describe(fn: Callable[..., Any] | guard) -> dict[str, Any]:
     """
     if isinstance(fn, guard):
         return _guard(fn)
+    whole = held(fn)
+    if whole is not None:
+        return _held(fn, whole)
     found = guarded(fn) or guarded(getattr(fn, "__func__", None))
     if found is None:
         raise TypeError(
             f"{getattr(fn, '__qualname__', type(fn).__name__)} is not guarded: decorate it with "
             "@guard(...) or a policy first"
         )
-    return {"name": found.target.name, "shape": found.target.shape} | _guard(found.guard, found)
+    facts = {"name": found.target.name, "shape": found.target.shape}
+    return facts | _guard(found.guard, found.target.endpoint)
 
 
-def explain(fn: Callable[..., Any] | guard) -> str:
+def explain(fn: object) -> str:
     """The same as text: the chain, what it cannot see, and what one call can become.
 
     Examples:
@@ -63,33 +72,41 @@ def explain(fn: Callable[..., Any] | guard) -> str:
     for policy in facts["policies"]:
         settings = (f"{key}={value}" for key, value in policy.items() if key != "name")
         lines.append(f"  {policy['name']}: {', '.join(settings)}")
+    if "calls" in facts:
+        lines.append(f"Guarded are {', '.join(facts['calls'])}.")
     lines.append(f"One call can become at most {facts['requests']} requests.")
+    lines += facts.get("notes", ())
     lines += [f"Cannot see: {sentence}" for sentence in facts["blind"]]
     lines += [f"Warning: {sentence}" for sentence in facts["warnings"]]
     return "\n".join(lines)
 
 
-def _guard(guard: guard, found: Guarded | None = None) -> dict[str, Any]:
+def _held(thing: object, whole: Held) -> dict[str, Any]:
+    facts = {"name": type(thing).__name__, "shape": "object"}
+    told = {"calls": list(whole.calls), "notes": [*whole.notes]}
+    return facts | _guard(whole.guard, endpoint(getattr(thing, whole.calls[0], None))) | told
+
+
+def _guard(guard: guard, seen: Endpoint | None = None) -> dict[str, Any]:
     warnings = list(unsafe(guard.policies))
-    own = 0 if found is None else found.target.endpoint.max_retries or 0
+    own = 0 if seen is None else seen.max_retries or 0
     requests = 1 + own
     for policy in reversed(guard.policies):
         requests = policy.requests(requests)
     if own and requests > 1 + own:
         warnings.append(
-            f"the client retries {own} times by itself, inside every attempt: pass max_retries=0 "
-            "to the client"
+            f"the client retries {own} times by itself, inside every attempt: guard the client "
+            "itself, or pass it max_retries=0"
         )
-    seen = None if found is None else found.target.endpoint.provider
     blind: list[str] = []
-    if found is not None and seen is None:
+    if seen is not None and seen.provider is None:
         blind.append(
-            "which provider and model are called, unless the answer says so: pass the response "
-            "through record(...)"
+            "which provider and model are called, unless the answer says so: guard the client "
+            "itself, or pass the response through record(...)"
         )
     return {
         "policies": [{"name": policy.name, **dict(policy.explain())} for policy in guard.policies],
-        "provider": seen,
+        "provider": None if seen is None else seen.provider,
         "requests": requests,
         "blind": blind,
         "warnings": warnings,

@@ -123,6 +123,8 @@ def _policy(event: events.Event) -> str:
             return "refused by an open circuit"
         case events.TimedOut(bound=bound, seconds=seconds):
             return f"timed out: {bound}={seconds:g} s"
+        case events.Blind(policies=policies):
+            return f"no model call was seen by {', '.join(policies)}"
         case events.StoreFailed(store=store, then=then):
             return f"{store} could not be reached: {then}"
         case _:

@@ -121,6 +121,13 @@ class Call:
         if self.record is not None:
             announce(self.scope, self.record, event(self.record, *args, **kwargs))
 
+    def acts(self) -> None:
+        """Tell the calls around this one that a tool runs: what has effects is not replayed."""
+        attempt = self.scope.attempt
+        while attempt is not None:
+            attempt.call.runtime.acted = self.target.name
+            attempt = attempt.call.scope.attempt
+
     async def run(self, target: Target, **changes: Any) -> Reply:
         """Invoke `target` as an attempt of this call, past the chain inside the asking policy."""
         from agentguard.engine.chain import invoke

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from agentguard.engine.call import Attempt, Outcome
 from agentguard.engine.reply import Reply, Source
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Next", "Policy", "invoke", "link"]
 
-P = ParamSpec("P")
-R = TypeVar("R")
+T = TypeVar("T")
 
 Next = Callable[["Call"], Awaitable[Reply]]
 """The chain inside a policy: await it for the reply."""
@@ -55,6 +54,9 @@ class Policy:
     spellings: ClassVar[Mapping[str, str]] = {}
     """Keywords of other libraries, and what to write here instead."""
 
+    needs_model: ClassVar[bool] = False
+    """Whether it can do nothing where no model call is seen, as one that counts tokens."""
+
     spelled: str | None = None
     """How the user wrote it, for `repr`."""
 
@@ -87,9 +89,9 @@ class Policy:
         """The policy's settings, as `explain(fn)` and `describe(fn)` show them."""
         return ()
 
-    def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:
+    def __call__(self, fn: T) -> T:
         """Guard `fn` with this policy alone."""
-        from agentguard.engine.decorate import guard
+        from agentguard.engine.guard import guard
 
         return guard(self)(fn)
 
@@ -135,6 +137,8 @@ async def invoke(call: Call) -> Reply:
                 await pending
         if call.record is not None:
             attempt.begin()
+        if call.target.tool:
+            call.acts()
         value = await call.runtime.invoke(attempt)
         if type(value) not in PLAIN:
             if is_stream(value):

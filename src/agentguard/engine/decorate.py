@@ -1,28 +1,25 @@
-"""`guard`: from policies and any callable to a callable of the same shape."""
+"""One guarded callable: from its guard and any callable to a callable of the same shape."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import sys
-import warnings
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from agentguard import events
-from agentguard.engine import arguments, clock
+from agentguard.engine import clock
 from agentguard.engine.call import Call, Outcome, announce
-from agentguard.engine.chain import Policy, invoke, link
+from agentguard.engine.chain import invoke, link
 from agentguard.engine.drive import AWAITABLE, HandBack, Stopped, drive, resume
 from agentguard.engine.generators import GeneratorFunction, copy_names, coroutine_function
 from agentguard.engine.loop import finish_later, in_loop, loop_or_refuse
 from agentguard.engine.lost import lost, put_aside, settle_lost
-from agentguard.engine.order import place, unsafe
 from agentguard.engine.records import CallRecord
-from agentguard.engine.refuse import refuse
-from agentguard.engine.reply import Reply
-from agentguard.engine.runtime import Options, Runtime
+from agentguard.engine.reply import Reply, observe
+from agentguard.engine.runtime import Runtime
 from agentguard.engine.scope import surrounding
-from agentguard.engine.spelling import Bare
+from agentguard.engine.sight import Sight, refuse_blind
 from agentguard.engine.streams import (
     AsyncStream,
     GuardedAsyncGenerator,
@@ -36,107 +33,12 @@ from agentguard.providers.failures import classify
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from agentguard.engine.chain import Next
+    from agentguard.engine.guard import guard
     from agentguard.engine.reply import Source
     from agentguard.engine.scope import Scope
 
-__all__ = ["Guarded", "guard", "guarded"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-class guard:  # noqa: N801  reads like a verb where it is used
-    """Put policies around whatever calls a model, outermost first.
-
-    The result is called exactly as before: same signature, same shape (function, coroutine
-    function, generator, async generator, a function that returns an SDK's stream), same exceptions.
-    One guard can decorate many callables; they share the state of its policies.
-
-    Args:
-        *policies: outermost first: `guard(fallback(...), retry(), breaker(), timeout(30))` is
-            `fallback(retry(breaker(timeout(call))))`.
-        strict: refuse an order of policies that is known to be unsafe, instead of warning.
-        strict_streams: whether a stream that ends without its provider's terminal signal is cut
-            (`errors.StreamTruncated`). By default this is so for providers that always send one,
-            and learned for servers that speak OpenAI's chat protocol.
-        abandon_after: seconds after which a stream that nobody reads is closed and settled.
-
-    Raises:
-        TypeError: at once, for what cannot be guarded, saying what to write instead.
-
-    Examples:
-        >>> from agentguard import guard, retry, timeout
-        >>> safe = guard(retry(attempts=3), timeout(30))
-        >>> @safe
-        ... def ask(question: str) -> str:
-        ...     return "42"
-        >>> ask("?")
-        '42'
-    """
-
-    def __init__(
-        self,
-        *policies: Policy,
-        strict: bool = False,
-        strict_streams: bool | None = None,
-        abandon_after: float = 60.0,
-    ) -> None:
-        _check(policies)
-        if not policies:
-            raise TypeError("guard() needs at least one policy, as in guard(retry(), timeout(30))")
-        arguments.seconds("guard", "abandon_after", abandon_after)
-        self.policies = policies
-        self.strict = strict
-        self.options = Options(strict_streams, abandon_after, policies)
-        self.told = strict or strict_streams is not None or abandon_after != 60.0
-        for reason in unsafe(policies):
-            if strict:
-                raise ValueError(reason)
-            warnings.warn(reason, stacklevel=_level())
-
-    def with_(self, policy: Policy) -> guard:
-        """The same guard with `policy` in place of the one of its name, or else where it belongs."""
-        same = sum(each.name == policy.name for each in self.policies)
-        if same > 1:
-            raise ValueError(
-                f"this guard has {same} policies named {policy.name!r}, and with_() cannot know which "
-                "one is meant: write the whole guard(...) anew"
-            )
-        if same:
-            return self._of(
-                *(policy if each.name == policy.name else each for each in self.policies)
-            )
-        at = place(policy, self.policies)
-        return self._of(*self.policies[:at], policy, *self.policies[at:])
-
-    def without(self, *names: str) -> guard:
-        """The same guard but for the policies of these names."""
-        known = [policy.name for policy in self.policies]
-        for name in names:
-            if name not in known:
-                raise ValueError(f"this guard has no {name!r}; it has {', '.join(known)}")
-        return self._of(*(policy for policy in self.policies if policy.name not in names))
-
-    def _of(self, *policies: Policy) -> guard:
-        return guard(
-            *policies,
-            strict=self.strict,
-            strict_streams=self.options.strict_streams,
-            abandon_after=self.options.abandon_after,
-        )
-
-    def __repr__(self) -> str:
-        return f"guard({', '.join(map(repr, self.policies))})"
-
-    def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:
-        """Guard `fn`; on a function that is guarded already, put these policies around its own."""
-        inner = guarded(fn)
-        if inner is not None:
-            told = self if self.told else inner.guard
-            outer = told._of(*self.policies, *inner.guard.policies)  # noqa: SLF001
-            return cast("Callable[P, R]", Guarded(outer, inner.target.fn).wrapper)
-        refuse(fn)
-        return cast("Callable[P, R]", Guarded(self, fn).wrapper)
+__all__ = ["Guarded", "guarded"]
 
 
 def guarded(fn: object) -> Guarded | None:
@@ -151,13 +53,16 @@ def guarded(fn: object) -> Guarded | None:
 class Guarded:
     """One guarded callable: its guard, its target, and the wrapper that users call."""
 
-    __slots__ = ("chain", "guard", "options", "target", "wrapper")
+    __slots__ = ("chain", "guard", "needs_model", "options", "target", "wrapper")
 
-    def __init__(self, guard: guard, fn: Callable[..., Any]) -> None:
+    def __init__(
+        self, guard: guard, fn: Callable[..., Any], name: str | None = None, *, tool: bool = False
+    ) -> None:
         self.guard = guard
         self.options = guard.options
-        self.target = Target(fn)
+        self.target = Target(fn, name, tool=tool)
         self.chain = link(guard.policies)
+        self.needs_model = any(policy.needs_model for policy in guard.policies)
         for policy in guard.policies:
             policy.check(self.target)
         self.wrapper = self._wrap(fn)
@@ -179,18 +84,20 @@ class Guarded:
         self, runtime: Runtime, scope: Scope, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Reply:
         """One guarded call, from its beginning to its answer."""
-        chain = self.chain
+        chain, needs_model = self.chain, self.needs_model
         if scope.bypass:
-            chain = invoke
+            chain, needs_model = invoke, False
         elif scope.policies:
             chain = link((*scope.policies, *self.guard.policies))
+            needs_model = needs_model or any(policy.needs_model for policy in scope.policies)
         record = _begin(self.target.name, scope) if scope.listeners else None
         call = Call(
             self.target, args, kwargs, runtime, scope, scope.deadline, 1, 0.0, scope.hooks, record
         )
         reply: Reply | None = None
         try:
-            answer = cast("object", await chain(call))
+            pending = _seeing(call, chain) if needs_model else chain(call)
+            answer = cast("object", await pending)
             if not isinstance(answer, Reply):
                 raise TypeError(_no_reply(answer))
             reply = answer
@@ -281,6 +188,16 @@ def _turn(what: HandBack, coro: Coroutine[Any, Any, Reply]) -> Any:
     return answer() if what is AWAITABLE else AsyncStream(begin=finish)
 
 
+async def _seeing(call: Call, chain: Next) -> Reply:
+    """The call, watched for policies that need to see which model it asks."""
+    refuse_blind(call)
+    sight = Sight(call)
+    reply = await observe(chain(call.on_attempt(sight.look)), sight.judge)
+    if reply.source is None:
+        refuse_blind(call)
+    return reply
+
+
 def _begin(name: str, scope: Scope) -> CallRecord:
     parent = None if scope.attempt is None else scope.attempt.call.record
     record = CallRecord(name, clock.monotonic(), scope.tags, parent)
@@ -343,36 +260,10 @@ def _write(call: Call, reply: Reply | None, outcome: Outcome) -> None:
     call.emit(events.CallEnded)
 
 
-def _level() -> int:
-    """For a warning: how many frames up the user's own line is, past ours."""
-    level, frame = 0, inspect.currentframe()
-    while frame is not None and f"{frame.f_globals.get('__name__')}.".startswith("agentguard."):
-        level, frame = level + 1, frame.f_back
-    return level
-
-
 def _no_reply(answer: object) -> str:
     if inspect.iscoroutine(answer):
         answer.close()
     return (
         f"a policy's around() returned a {type(answer).__name__} instead of a Reply: it ends with "
         "`return await next(call)`, or with a reply that it got from there"
-    )
-
-
-def _check(policies: tuple[object, ...]) -> None:
-    for each in policies:
-        if not isinstance(each, Policy):
-            raise TypeError(_not_a_policy(each))
-
-
-def _not_a_policy(value: Any) -> str:
-    if isinstance(value, Bare):
-        return f"guard() takes policies: write {value.name}() with parentheses, not {value.name}"
-    name = getattr(value, "__name__", None)
-    if name is None:
-        return f"guard() takes policies such as retry(), not {type(value).__name__}"
-    return (
-        f"guard() takes policies, and {name} is none: write @guard(retry(), ...) above a function, "
-        f"or guard(retry(), ...)({name})"
     )

@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 import functools
+import types
 from typing import Any
 
-__all__ = ["refuse"]
+__all__ = ["callable_alone", "refuse"]
+
+_ALONE = (
+    types.FunctionType,
+    types.MethodType,
+    types.BuiltinFunctionType,
+    functools.partial,
+    type,
+    classmethod,
+    staticmethod,
+    property,
+)
+
+
+def callable_alone(fn: object) -> bool:
+    """Whether `fn` is a function or method of some kind, and not an object that holds them."""
+    return isinstance(fn, _ALONE)
+
 
 _METHODS = {
     "openai": "client.chat.completions.create = guard(...)(client.chat.completions.create)",

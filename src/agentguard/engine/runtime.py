@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 from agentguard.engine import clock
 from agentguard.engine.bounds import alarmed, book, bounded, expired, in_worker, inside, narrowed
@@ -42,19 +42,22 @@ class Options:
         strict_streams: True or False overrides whether a stream must show its terminal signal.
         abandon_after: seconds after which a stream that nobody pulls is closed.
         policies: of the guard, outermost first.
+        on_blind: "warn" or "raise" where no model call was seen by a policy that needs to.
     """
 
-    __slots__ = ("abandon_after", "policies", "strict_streams")
+    __slots__ = ("abandon_after", "on_blind", "policies", "strict_streams")
 
     def __init__(
         self,
         strict_streams: bool | None = None,  # noqa: FBT001
         abandon_after: float = 60.0,
         policies: Sequence[Policy] = (),
+        on_blind: Literal["warn", "raise"] = "warn",
     ) -> None:
         self.strict_streams = strict_streams
         self.abandon_after = abandon_after
         self.policies = policies
+        self.on_blind: Literal["warn", "raise"] = on_blind
 
 
 class Runtime:
@@ -67,9 +70,10 @@ class Runtime:
         options: of the guard.
         open: the streams that this call has opened and not yet ended.
         ended: the call has returned; a stream that arrives later is discarded on arrival.
+        acted: the name of a tool that ran inside this call, which must not be replayed, or None.
     """
 
-    __slots__ = ("ended", "is_async", "open", "options", "target")
+    __slots__ = ("acted", "ended", "is_async", "open", "options", "target")
 
     def __init__(self, is_async: bool, target: Target, options: Options) -> None:  # noqa: FBT001
         self.is_async = is_async
@@ -77,6 +81,7 @@ class Runtime:
         self.options = options
         self.open: list[Source] | None = None
         self.ended = False
+        self.acted: str | None = None
 
     def monotonic(self) -> float:
         """Seconds on a clock that never goes back."""

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Bare", "Spelled"]
 
 P = ParamSpec("P")
-Q = ParamSpec("Q")
-R = TypeVar("R")
+F = TypeVar("F", bound="Callable[..., Any]")
 T = TypeVar("T", bound="Policy")
 
 
@@ -81,7 +80,7 @@ class Bare(Spelled[P, T]):
     """A policy that needs no settings: also a decorator by itself, as in `@retry`."""
 
     @overload
-    def __call__(self, fn: Callable[Q, R], /) -> Callable[Q, R]: ...  # type: ignore[overload-overlap]
+    def __call__(self, fn: F, /) -> F: ...  # type: ignore[overload-overlap]
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T: ...

@@ -25,12 +25,15 @@ class Target:
         streams: whether it answers with streams: by its flags, or seen.
         hands_back: whether it returns an awaitable although its flags say otherwise: a method of an
             async SDK client, or seen.
+        tool: whether it has effects in the world, so that no call around it may be replayed.
+        blind: whether a policy that must see its model call has seen none.
         ends: whether a stream of it has shown a terminal signal, so that a stream without one is
             cut; always known for providers that never omit it.
     """
 
     __slots__ = (
         "_endpoint",
+        "blind",
         "ends",
         "fn",
         "hands_back",
@@ -38,11 +41,16 @@ class Target:
         "name",
         "shape",
         "streams",
+        "tool",
     )
 
-    def __init__(self, fn: Callable[..., Any], name: str | None = None) -> None:
+    def __init__(
+        self, fn: Callable[..., Any], name: str | None = None, *, tool: bool = False
+    ) -> None:
         self.fn = fn
         self.name = name or name_of(fn)
+        self.tool = tool
+        self.blind = False
         self.shape = shape_of_callable(fn)
         self.is_async = self.shape in {"coroutine", "asyncgen"}
         self.streams = self.shape in {"generator", "asyncgen"}

@@ -59,6 +59,8 @@ class Fallback(Policy):
         when: a predicate of the answer that says True to ask the next target instead. On streams
             it needs `hold="all"`. When no target does better, the first answer is returned.
         hold: "all" holds a stream back until its end, for `when` to judge.
+        replay: repeat with another model also a call in which a guarded tool ran, whose effects
+            then happen twice. Targets of their own are asked in any case.
 
     Events:
         `FellBack(kind, target)`.
@@ -95,6 +97,7 @@ class Fallback(Policy):
         on: Trigger | Sequence[Trigger] | None = None,
         when: Callable[[Any], bool] | None = None,
         hold: Literal["all"] | None = None,
+        replay: bool = False,
     ) -> None:
         for target in targets:
             if isinstance(target, str):
@@ -117,6 +120,7 @@ class Fallback(Policy):
         self.on = None if on is None else Triggers("fallback", on)
         self.when = when
         self.hold = hold
+        self.replay = replay
 
     async def around(self, call: Call, next: Next) -> Reply:
         """Ask the primary, then the targets in order until one serves."""
@@ -158,6 +162,9 @@ class Fallback(Policy):
             if call.deadline is not None and call.deadline.at <= call.runtime.monotonic():
                 return None  # a bound around all of this has passed
             name = alternative.target.name
+            if alternative.target.fn is call.target.fn and self._acted(call):
+                failed.append(f"{name} was not asked: the tool {call.runtime.acted} ran already")
+                continue
             call.emit(events.FellBack, kind, name)
             try:
                 reply = await alternative.run(alternative.target, number=1, wait=0.0)
@@ -176,6 +183,10 @@ class Fallback(Policy):
             kind = "rejected"
             failed.append(f"{name} was not better")
         return None
+
+    def _acted(self, call: Call) -> bool:
+        """Whether the call did something in the world that a repetition would do again."""
+        return call.runtime.acted is not None and not self.replay
 
     def answers(self, error: Exception) -> bool:
         """Its targets do, to what it falls back from."""

@@ -60,6 +60,7 @@ class Retry(Policy):
         budget: the `RetryBudget` that retries take from. Default: one per provider, base URL and
             model (or per function) for the whole process; None for no budget.
         nested: "multiply" also retries what a guarded call inside has given up on.
+        replay: repeat also an attempt in which a guarded tool ran, whose effects then happen twice.
 
     Events:
         `Retried(kind, number, wait, obeyed)` before each wait; `GaveUp(kind, number, reason)`.
@@ -115,6 +116,7 @@ class Retry(Policy):
         retry: Strategy | None = None,
         budget: RetryBudget | Literal["process"] | None = "process",
         nested: Literal["multiply"] | None = None,
+        replay: bool = False,
     ) -> None:
         for name, strategy, example in (
             ("wait", wait, "wait_fixed(1)"),
@@ -141,6 +143,7 @@ class Retry(Policy):
         self.judges = on_result is not None or retry is not None or hold is not None
         self.budget: RetryBudget | Literal["process"] | None = budget
         self.nested = nested
+        self.replay = replay
 
     @classmethod
     def takes(cls, value: object) -> bool:
@@ -272,11 +275,20 @@ class _Series:
         if not self._unwanted(answer):
             return None
         self.number += 1
-        wait, reason = self._room("unknown", self._wait(None, answer), None, answer)
+        wait, reason = 0.0, self._acted()
+        if reason is None:
+            wait, reason = self._room("unknown", self._wait(None, answer), None, answer)
         if reason is not None:
             self.call.emit(events.GaveUp, "unknown", self.number, reason)
             return None
         return self._go("unknown", wait, obeyed=False)
+
+    def _acted(self) -> str | None:
+        """Why the attempt must not be repeated: what it did in the world would be done again."""
+        tool = self.call.runtime.acted
+        if tool is None or self.policy.replay:
+            return None
+        return f"the tool {tool} ran in it; pass replay=True if it may run twice"
 
     def _unwanted(self, answer: Any) -> bool:
         policy = self.policy
@@ -289,6 +301,9 @@ class _Series:
         kind, policy = failure.kind, self.policy
         if kind in {"control", "cancelled"}:
             return 0.0, "it is no failure"
+        acted = self._acted()
+        if acted is not None:
+            return 0.0, acted
         if marks.gave_up(error, self.since) and policy.nested is None:
             return 0.0, _INSIDE
         if isinstance(error, GuardError) and kind in _REFUSALS:

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from agentguard.engine.decorate import guard
+from agentguard.engine.guard import guard
 from agentguard.errors import GuardError
 from agentguard.testing.cancel import cancel_everywhere
 from agentguard.testing.clock import FakeRuntime, StandStill

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentguard.engine import clock
 from agentguard.engine.chain import Policy
-from agentguard.engine.decorate import guard
+from agentguard.engine.guard import guard
 from agentguard.engine.loop import held
 from agentguard.engine.reply import observe
 from agentguard.engine.scope import Block
