@@ -88,6 +88,7 @@ class Harness:
         if isinstance(guards, guard):
             options["strict_streams"] = guards.options.strict_streams
             options["abandon_after"] = guards.options.abandon_after
+            options["on_blind"] = guards.options.on_blind
             guards = guards.policies
         policies = (guards,) if isinstance(guards, Policy) else guards
         model = ScriptedModel(*script, repeat_last=repeat_last)
