@@ -425,6 +425,27 @@ def test_a_sync_target_of_an_async_call_runs_in_a_worker(shape: str) -> None:
     assert seen["variable"] == "mine"
 
 
+async def test_an_async_clients_method_needs_no_worker() -> None:
+    """Its flags say that it is sync and its owner that it is not: it is called on the loop."""
+    threads: list[threading.Thread] = []
+
+    class AsyncCompletions:
+        async def _create(self) -> str:
+            return "from the backup"
+
+        @functools.wraps(_create)
+        def create(self, question: str) -> Any:
+            threads.append(threading.current_thread())
+            return self._create()
+
+    @fallback(AsyncCompletions().create)
+    async def ask(question: str) -> str:
+        raise ConnectionError("down")
+
+    assert await ask("?") == "from the backup"
+    assert threads == [threading.main_thread()]
+
+
 @pytest.mark.parametrize("shape", [shape for shape in ASYNC if Harness(shape).streams])
 def test_a_sync_generator_serves_an_async_stream(shape: str) -> None:
     """Each item is pulled in a worker; the reader iterates as ever."""

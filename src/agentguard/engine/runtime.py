@@ -130,7 +130,7 @@ class Runtime:
                 value = self._call(attempt) if deadline is None else self._cut(attempt, deadline)
             elif target.shape == "coroutine":
                 return await self._settle(attempt)
-            elif foreign and not target.is_async:
+            elif foreign and not (target.is_async or target.hands_back):
                 work = inside(attempt, functools.partial(fn, *call.args, **call.kwargs))
                 value = await in_worker(work, deadline, attempt)
             else:
