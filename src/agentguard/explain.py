@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from agentguard.engine.decorate import guarded
@@ -84,7 +85,8 @@ def explain(fn: object) -> str:
 def _held(thing: object, whole: Held) -> dict[str, Any]:
     facts = {"name": type(thing).__name__, "shape": "object"}
     told = {"calls": list(whole.calls), "notes": [*whole.notes]}
-    return facts | _guard(whole.guard, endpoint(getattr(thing, whole.calls[0], None))) | told
+    first = attrgetter(whole.calls[0])(thing)
+    return facts | _guard(whole.guard, endpoint(first)) | told
 
 
 def _guard(guard: guard, seen: Endpoint | None = None) -> dict[str, Any]:
