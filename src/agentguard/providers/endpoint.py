@@ -33,6 +33,9 @@ _TRANSPARENT: Final = frozenset({"langsmith", "wrapt", "opentelemetry"})
 _GENAI_ATTEMPTS: Final = 5
 """google-genai's attempts where retry_options are given without a number."""
 
+_BELOW_THE_CACHE: Final = ("_generate", "_agenerate", "_stream", "_astream")
+"""What LangChain's cache stands around: their keywords are no part of its keys."""
+
 _SDK_RETRIES: Final = 2
 """What LangChain's max_retries=None becomes: the default of the openai and anthropic clients."""
 
@@ -222,8 +225,13 @@ def _langchain(fn: object, owner: object, seen: Endpoint) -> bool:
         direct
         and "timeout" not in fixed
         and seen.provider in ("openai", "anthropic")
-        and read(fn, "__name__") in ("invoke", "ainvoke", "stream", "astream")
-        and not _caches(model)
+        and (
+            read(fn, "__name__") in _BELOW_THE_CACHE
+            or (
+                read(fn, "__name__") in ("invoke", "ainvoke", "stream", "astream")
+                and not _caches(model)
+            )
+        )
     )
     return True
 
