@@ -20,6 +20,7 @@ from agentguard.engine.recorded import record
 from agentguard.engine.reply import Reply, observe
 from agentguard.engine.scope import carry, context, deadline
 from agentguard.explain import describe, explain
+from agentguard.integrations.sse import sse
 from agentguard.policies.breaker import breaker
 from agentguard.policies.fallback import fallback
 from agentguard.policies.retry import retry
@@ -52,5 +53,6 @@ __all__ = [
     "record",
     "report",
     "retry",
+    "sse",
     "timeout",
 ]

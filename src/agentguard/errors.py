@@ -84,7 +84,7 @@ class ProviderError(GuardError):
     of a stream that otherwise looks healthy.
     """
 
-    http_status: ClassVar[int] = 502
+    http_status: ClassVar[int] = 503
     public_message: ClassVar[str] = "The model provider reported an error."
 
     def __init__(
@@ -108,7 +108,7 @@ class StreamTruncated(GuardError):
     """
 
     kind: Kind = "truncated"
-    http_status: ClassVar[int] = 502
+    http_status: ClassVar[int] = 503
     public_message: ClassVar[str] = "The answer was cut off before its end."
 
 
@@ -191,7 +191,6 @@ class InputRejected(_Rejected):
 class OutputRejected(_Rejected):
     """A guard refused the model's answer. `findings` says why."""
 
-    http_status: ClassVar[int] = 502
     public_message: ClassVar[str] = "The answer was withheld."
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from agentguard.engine.call import Attempt
     from agentguard.engine.reply import Reply, Source
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "GuardedAsyncGenerator",
     "GuardedGenerator",
     "Stream",
+    "attempt_of",
     "look",
     "reap",
     "settle_lost",
@@ -242,6 +244,12 @@ class GuardedAsyncGenerator(AsyncStream):
             await self.aclose()
             raise error[0]
         return await self._advance(throw)
+
+
+def attempt_of(stream: object) -> Attempt | None:
+    """The attempt that a guarded stream comes from; None before it began, and for any other."""
+    source: Source | None = getattr(stream, "_source", None) if isinstance(stream, _Held) else None
+    return None if source is None else source.attempt
 
 
 def watch(source: Source) -> None:
