@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from agentguard.engine.generators import coroutine_function
 from agentguard.engine.lost import settle_lost
-from agentguard.engine.carry import carry
+from agentguard.engine.scope import current
 from agentguard.integrations.held import Method, guarded_copy, held
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
+    from agentguard.engine.call import Attempt
     from agentguard.engine.guard import guard as Guard  # noqa: N812  the class, beside its instance
+    from agentguard.engine.scope import Scope
 
 __all__ = ["guarded"]
 
@@ -87,7 +89,7 @@ def _without_retries(api: Any, owner: object) -> Any:
     from google.genai.types import HttpRetryOptions
 
     once = HttpRetryOptions(attempts=1)
-    twin: Any = object.__new__(_asking_once(type(api)))
+    twin: Any = object.__new__(_asking_once(api.__class__))
     twin.__dict__ = api.__dict__
     twin._http_options = api._http_options.model_copy(update={"retry_options": once})  # noqa: SLF001
     twin._retry = twin._async_retry = _once  # noqa: SLF001
@@ -114,44 +116,46 @@ def _carrying(plain: Any) -> Any:
     if inspect.iscoroutinefunction(plain):
 
         @functools.wraps(plain)
-        def started(*args: Any, **kwargs: Any) -> Any:
-            return _opened(plain(*args, **kwargs), carry(_awaited))
+        def opened(*args: Any, **kwargs: Any) -> Any:
+            return _opened(current.get(), plain(*args, **kwargs))
 
-        return coroutine_function(started)
+        return coroutine_function(opened)
 
     @functools.wraps(plain)
     def stream(*args: Any, **kwargs: Any) -> Any:
-        return _read(plain(*args, **kwargs), carry(next))
+        return _read(current.get(), plain(*args, **kwargs))
 
     return stream
 
 
-def _read(stream: Generator[T], pull: Callable[[Generator[T]], T]) -> Generator[T]:
+def _read(holder: Scope | Attempt, stream: Generator[T]) -> Generator[T]:
     try:
         while True:
+            outer = current.get()
+            current.set(holder)
             try:
-                chunk = pull(stream)
+                chunk = next(stream)
             except StopIteration:
                 return
+            finally:
+                current.set(outer)
             yield chunk
     finally:
         stream.close()
-        settle_lost()  # the SDK lets go of the guarded stream inside its own, and closes it not
+        settle_lost()  # the SDK drops the guarded stream inside its own, and does not close it
 
 
 async def _opened(
-    opening: Awaitable[AsyncGenerator[T]], wait: Callable[[Awaitable[Any]], Awaitable[Any]]
+    holder: Scope | Attempt, opening: Awaitable[AsyncGenerator[T]]
 ) -> AsyncGenerator[T]:
-    return _async_read(await wait(opening), wait)
+    return _async_read(holder, await _awaited(holder, opening))
 
 
-async def _async_read(
-    stream: AsyncGenerator[T], wait: Callable[[Awaitable[T]], Awaitable[T]]
-) -> AsyncGenerator[T]:
+async def _async_read(holder: Scope | Attempt, stream: AsyncGenerator[T]) -> AsyncGenerator[T]:
     try:
         while True:
             try:
-                chunk = await wait(anext(stream))
+                chunk = await _awaited(holder, anext(stream))
             except StopAsyncIteration:
                 return
             yield chunk
@@ -159,5 +163,11 @@ async def _async_read(
         await stream.aclose()
 
 
-async def _awaited(what: Awaitable[T]) -> T:
-    return await what
+async def _awaited(holder: Scope | Attempt, what: Awaitable[T]) -> T:
+    outer = current.get()
+    current.set(holder)
+    try:
+        return await what
+    finally:
+        if current.get() is holder:  # else the collector closes this in somebody else's Context
+            current.set(outer)
