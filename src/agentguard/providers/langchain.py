@@ -1,4 +1,4 @@
-"""LangChain messages: whole ones, the chunks of a stream, and the generations around them.
+"""LangChain messages: whole ones, the chunks of a stream, and what models return them in.
 
 A message says the same thing in several places (content blocks, tool calls, their raw form in
 `additional_kwargs`); each place is a channel of its own, so that none keeps what a guard took
@@ -60,7 +60,7 @@ class Messages(Shape):
 
     def read(self, item: Any, into: Reading) -> None:
         """Usage is the sum over chunks, see below; everything else as it comes."""
-        known, _ = _message(item)
+        known, path = _message(item)
         content = known.get("content")
         if content:
             into.content = True
@@ -88,22 +88,12 @@ class Messages(Shape):
                 into.usage = usage if into.usage is None else into.usage + usage
         meta = known.get("response_metadata")
         if meta:
-            self._read_end(meta, into)
+            _read_end(meta, into)
+        if path:
+            _read_end(fields(fields(item).get("generation_info")), into)
         if known.get("type") == "ai":
             # Not chunk_position="last": langchain-core adds that to a stream that was cut, too.
             into.finished = True
-
-    def _read_end(self, meta: Mapping[str, Any], into: Reading) -> None:
-        model = meta.get("model_name") or meta.get("model")
-        if isinstance(model, str):
-            into.model = model
-        for name in _REASONS:
-            if meta.get(name) is not None:
-                into.finished = True
-                into.finish_reason = str(meta[name])
-        request = meta.get("request_id")
-        if isinstance(request, str):
-            into.request_id = request
 
     def texts(self, item: Any) -> Iterable[tuple[Hashable, Path, str]]:
         """Content or its blocks, tool arguments, and what `additional_kwargs` repeat of them."""
@@ -140,8 +130,14 @@ class Messages(Shape):
     def closes(self, item: Any) -> tuple[tuple[Hashable, ...], ...]:
         """All, once a chunk says why or that the answer ended."""
         known, _ = _message(item)
-        meta = fields(known.get("response_metadata"))
-        over = known.get("chunk_position") == "last" or any(meta.get(name) for name in _REASONS)
+        over = known.get("chunk_position") == "last" or any(
+            meta.get(name)
+            for meta in (
+                fields(known.get("response_metadata")),
+                fields(fields(item).get("generation_info")),
+            )
+            for name in _REASONS
+        )
         return (ALL,) if over else ()
 
     def join(self, item: Any, texts: Mapping[Any, str]) -> Any:
@@ -153,6 +149,123 @@ class Messages(Shape):
         """As `Shape.carrier`, with what the message's class derives from its texts."""
         carried = super().carrier(item, channel, text)
         return None if carried is None else _settled(item, carried)
+
+
+class Completions(Shape):
+    """A Generation of a classic model, or a chunk of one: plain text. Its one channel is "text"."""
+
+    name: ClassVar[str] = "langchain"
+    ends: ClassVar[bool | None] = None
+    kept: ClassVar[Mapping[str, Any]] = {"type": ...}
+
+    def read(self, item: Any, into: Reading) -> None:
+        """Text, and in the last chunk why it ended."""
+        known = fields(item)
+        text = known.get("text")
+        if text:
+            into.content = True
+            into.parts.append(text)
+        _read_end(fields(known.get("generation_info")), into)
+
+    def texts(self, item: Any) -> Iterable[tuple[Hashable, Path, str]]:
+        """The text."""
+        yield ("text",), ("text",), fields(item).get("text") or ""
+
+    def join(self, item: Any, texts: Mapping[Any, str]) -> Any:
+        """As `Shape.join`; log-probabilities spell out the old text."""
+        joined = super().join(item, texts)
+        if joined is item or not fields(fields(item).get("generation_info")).get("logprobs"):
+            return joined
+        return rebuilt(joined, [(("generation_info", "logprobs"), None)])
+
+
+class Results(Shape):
+    """What models return whole: a ChatResult, an LLMResult, an agent's ModelResponse.
+
+    Channels: those of the generations or messages in it, each under its number.
+    """
+
+    name: ClassVar[str] = "langchain"
+
+    def read(self, item: Any, into: Reading) -> None:
+        """The first answer; what it used stands in every one of them, or beside them."""
+        for _, part in _parts(item):
+            if into.parts or into.usage is not None:
+                break
+            shape = _shape_of_part(part)
+            if shape is COMPLETIONS or _message(part)[0].get("type") == "ai":
+                shape.read(part, into)
+        into.finished = into.content = True
+        beside = fields(fields(item).get("llm_output"))
+        if into.usage is None:
+            into.usage = usage_of(beside.get("token_usage") or beside.get("usage"))
+        if into.model is None:
+            _read_end(beside, into)
+
+    def texts(self, item: Any) -> Iterable[tuple[Hashable, Path, str]]:
+        """Those of every answer."""
+        for number, (path, part) in enumerate(_parts(item)):
+            for channel, inner, text in _shape_of_part(part).texts(part):
+                yield (number, *cast("tuple[Any, ...]", channel)), (*path, *inner), text
+
+    def join(self, item: Any, texts: Mapping[Any, str]) -> Any:
+        """Each answer joined by its own shape, and the object parsed from them parsed anew."""
+        changes: list[tuple[Path, Any]] = []
+        for number, (path, part) in enumerate(_parts(item)):
+            own = {channel[1:]: text for channel, text in texts.items() if channel[0] == number}
+            joined = _shape_of_part(part).join(part, own)
+            if joined is not part:
+                changes.append((path, joined))
+        copy = rebuilt(item, changes)
+        parsed = fields(item).get("structured_response")
+        if parsed is not None and changes:
+            copy = rebuilt(copy, [(("structured_response",), reparsed(parsed, _source(copy)))])
+        return copy
+
+    def carrier(self, item: Any, channel: Hashable, text: str) -> Any | None:
+        """None: nothing of it streams."""
+        return None
+
+
+def _parts(item: Any) -> Iterator[tuple[Path, Any]]:
+    """The generations or messages in a result, with the way to each."""
+    known = fields(item)
+    for name in ("generations", "result"):
+        for number, part in enumerate(known.get(name) or ()):
+            if sequence(part):  # an LLMResult has one list for each prompt
+                yield from (((name, number, i), each) for i, each in enumerate(part))
+            else:
+                yield (name, number), part
+
+
+def _shape_of_part(part: Any) -> Shape:
+    known = fields(part)
+    return MESSAGES if "message" in known or "content" in known else COMPLETIONS
+
+
+def _source(item: Any) -> str:
+    """The JSON that an agent's structured response was parsed from: a text, or a tool's arguments."""
+    for _, message in _parts(item):
+        known = fields(message)
+        text = _visible(known)
+        if text:
+            return text
+        for call in known.get("tool_calls") or ():
+            return json.dumps(fields(call).get("args"))
+    return ""
+
+
+def _read_end(meta: Mapping[str, Any], into: Reading) -> None:
+    model = meta.get("model_name") or meta.get("model")
+    if isinstance(model, str):
+        into.model = model
+    for name in _REASONS:
+        if meta.get(name) is not None:
+            into.finished = True
+            into.finish_reason = str(meta[name])
+    request = meta.get("request_id")
+    if isinstance(request, str):
+        into.request_id = request
 
 
 def _message(item: Any) -> tuple[Mapping[str, Any], Path]:
@@ -168,6 +281,8 @@ def _settled(item: Any, copy: Any) -> Any:
     new, _ = _message(copy)
     text = _visible(new)
     changes: list[tuple[Path, Any]] = [(("text",), text)] if path else []
+    if path and fields(fields(copy).get("generation_info")).get("logprobs"):
+        changes.append((("generation_info", "logprobs"), None))
     if fields(new.get("response_metadata")).get("logprobs"):
         changes.append(((*path, "response_metadata", "logprobs"), None))
     parsed = fields(new.get("additional_kwargs")).get("parsed")
@@ -233,12 +348,18 @@ def _arguments(calls: Any, path: Path, word: str) -> Found:
 
 
 MESSAGES = Messages()
+COMPLETIONS = Completions()
+RESULTS = Results()
 
 
 def shape_of_type(kind: type) -> Shape:
-    """The shape of a class of `langchain_core`: of messages and chat generations."""
-    known = getattr(kind, "model_fields", ())
-    return MESSAGES if "message" in known or "content" in known else OPAQUE
+    """The shape of a class of `langchain_core`, or of the agents' `langchain`, by its fields."""
+    known = getattr(kind, "model_fields", None) or getattr(kind, "__dataclass_fields__", ())
+    if "message" in known or "content" in known:
+        return MESSAGES
+    if "generations" in known or "structured_response" in known:
+        return RESULTS
+    return COMPLETIONS if "generation_info" in known else OPAQUE
 
 
 def shape_of_dict(item: Mapping[str, Any]) -> Shape | None:

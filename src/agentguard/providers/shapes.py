@@ -272,6 +272,7 @@ _FAMILIES = {
     "litellm": "openai",
     "anthropic": "anthropic",
     "google": "google",
+    "langchain": "langchain",
     "langchain_core": "langchain",
 }
 """Which module of ours knows the classes of an SDK's package."""
