@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 
 import pytest
 
-from agentguard import Policy, context, events, fallback, guard, report, retry, timeout
+from agentguard import (
+    Policy,
+    context,
+    errors,
+    events,
+    fallback,
+    guard,
+    report,
+    retry,
+    testing,
+    timeout,
+)
 from agentguard.engine.scope import Block
 from agentguard.testing import FakeRuntime
 from tests.engine.kit import (
@@ -166,6 +178,39 @@ def test_who_served_after_a_fallback():
     assert [a.outcome for a in call.attempts] == ["failed", "completed"]
     assert "served by" in str(r)
     assert "fell back" in str(r)
+
+
+@pytest.mark.parametrize("shape", testing.SHAPES)
+async def test_what_a_call_inside_used_is_counted_there_alone(shape):
+    """An outer call that returns the inner one's answer has not used those tokens again."""
+    chunk = {**CHAT, "object": "chat.completion.chunk"}
+    answer = CHAT if shape in {"sync", "coroutine", "awaitable"} else [chunk]
+    inner = retry(testing.ScriptedModel(answer).shape(shape))
+    outer = retry(functools.partial(inner))  # stacked directly the two would be one chain
+    with report() as r:
+        await use(outer)
+    (call,) = r.calls
+    (child,) = call.children
+    assert call.attempts[0].usage is None
+    assert call.attempts[0].model == "m-1"
+    assert child.attempts[0].usage.input_tokens == 3
+
+
+def test_a_failed_stream_keeps_the_figures_of_the_call_inside():
+    """What had been used is on the exception, however many guards it passed."""
+
+    @retry
+    def inner():
+        yield {**CHAT, "object": "chat.completion.chunk"}
+        raise ConnectionError("reset")
+
+    @retry
+    def outer():
+        yield from inner()
+
+    with pytest.raises(ConnectionError) as caught:
+        list(outer())
+    assert errors.partial(caught.value).usage.output_tokens == 2
 
 
 def test_children():

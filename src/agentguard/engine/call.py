@@ -11,6 +11,7 @@ from agentguard.engine.records import AttemptRecord
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Partial
 from agentguard.providers.failures import classify
+from agentguard.providers.pickling import let_cross
 from agentguard.providers.shapes import Reading, shape_of
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ class Attempt:
         record: for the listeners, None when there are none.
         recorded: what `record(...)` was given inside it.
         watched: whether anybody wants to hear how it ends.
+        told_inside: whether a guarded call made inside it has told its usage, which then is its own.
         looked_at: whether anybody has asked for `reading`, perhaps before there was an answer.
     """
 
@@ -183,6 +185,7 @@ class Attempt:
         "record",
         "recorded",
         "started",
+        "told_inside",
         "value",
         "watched",
     )
@@ -194,7 +197,7 @@ class Attempt:
         self.value: Any = None
         self.record: AttemptRecord | None = None
         self.recorded: list[Reading] | None = None
-        self.watched = self.looked_at = False
+        self.watched = self.looked_at = self.told_inside = False
         self._ended = False
         self._ends: list[OutcomeHook] | None = None
         self._reading: Reading | None = None
@@ -207,9 +210,17 @@ class Attempt:
 
     @property
     def usage(self) -> Usage | None:
+        """The provider's figures, but for those that guarded calls inside have told: see `figures`.
+
+        So that each is counted once, where it was made.
+        """
+        return None if self.told_inside else self.figures
+
+    @property
+    def figures(self) -> Usage | None:
         """The provider's figures: of the answer, or of all recorded responses together."""
-        figures = [each.usage for each in self.recorded or () if each.usage is not None]
-        return self.reading.usage or (sum(figures[1:], figures[0]) if figures else None)
+        told = [each.usage for each in self.recorded or () if each.usage is not None]
+        return self.reading.usage or (sum(told[1:], told[0]) if told else None)
 
     @property
     def reading(self) -> Reading:
@@ -268,6 +279,10 @@ class Attempt:
         if self._ended:
             return
         self._ended = True
+        if outcome.error is not None:
+            let_cross(outcome.error)
+        if self.call.scope.attempt is not None and self.usage is not None:
+            self._tell_outside()
         hooks, self._ends = self._ends, None
         try:
             if hooks is not None:
@@ -275,6 +290,12 @@ class Attempt:
         finally:
             if self.record is not None:
                 self._write(outcome)
+
+    def _tell_outside(self) -> None:
+        above = self.call.scope.attempt
+        while above is not None:
+            above.told_inside = True
+            above = above.call.scope.attempt
 
     def _write(self, outcome: Outcome) -> None:
         from agentguard import events
@@ -339,7 +360,7 @@ class Outcome:
         if self.kind == "completed" or self.attempt is None:
             return None
         reading = self.attempt.reading
-        return Partial(reading.text, self.usage)
+        return Partial(reading.text, self.attempt.figures)
 
 
 def hear(hook: OutcomeHook, outcome: Outcome) -> Awaitable[None] | None:

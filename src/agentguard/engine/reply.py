@@ -411,7 +411,7 @@ class Source:
             return  # a suspended reader is closed where it stands: whoever holds the stream settles
         if not self.done:
             attempt = self.attempt
-            leave_partial(error, Partial(attempt.reading.text, attempt.usage))
+            leave_partial(error, Partial(attempt.reading.text, attempt.figures))
             await self._settle(Outcome.of(error, attempt))
 
     async def _settle(self, outcome: Outcome) -> None:
