@@ -136,15 +136,31 @@ class guard:  # noqa: N801  reads like a verb where it is used
         """
         return self._guarded(fn, tool=True)
 
-    def middleware(self) -> AgentMiddleware[Any, Any, Any]:
+    def middleware(self, *, tools: guard | None = None) -> AgentMiddleware[Any, Any, Any]:
         """These policies around every model call of a LangChain agent, as its middleware.
 
-        Needs LangChain 1: `create_agent(model, tools, middleware=[guard(...).middleware()])`.
-        Its tools run through policies of their own: `guard(...)(tool)`.
+        A fallback target is called as the middleware is, with the request and its handler:
+        `def backup(request, handler): return handler(request.override(model=other))`. Where an
+        agent's tokens are streamed to a user, guard the model itself: LangChain hands them out past
+        its middleware, and a retry there would stream them twice.
+
+        Args:
+            tools: the guard around every tool call; policies for models are rarely right for tools,
+                whose effects a retry repeats. Without it tools run under no policy, but as tools:
+                a retry around the agent does not repeat what they did.
+
+        Raises:
+            ImportError: LangChain 1 is not installed.
+
+        Examples:
+            >>> from agentguard import guard, retry, timeout
+            >>> safe = guard(retry(), timeout(30)).middleware(tools=guard(timeout(5)))
+            >>> safe.name
+            'guard(retry, timeout)'
         """
         from agentguard.integrations.langchain_middleware import middleware
 
-        return middleware(self)
+        return middleware(self, tools)
 
     def _guarded(self, fn: T, *, tool: bool) -> T:
         inner = guarded(fn)

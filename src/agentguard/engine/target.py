@@ -68,6 +68,10 @@ class Target:
             self._endpoint = endpoint(self.fn)
         return self._endpoint
 
+    @endpoint.setter
+    def endpoint(self, seen: Endpoint) -> None:
+        self._endpoint = seen
+
     @property
     def key(self) -> Hashable:
         """What circuits and retry budgets are kept for, as far as it is known before a call."""

@@ -53,7 +53,7 @@ def guarded(thing: T, guard: Guard) -> T:
     base = type(thing) if known is None else known.base
     root, names = _inner(base)
     if root is None:
-        return _runnable(thing, guard)
+        return cast("T", _runnable(thing, guard))
     own = [name for name in names if getattr(base, name, None) is not getattr(root, name, None)]
     tool = root.__name__ == "BaseTool"
 

@@ -354,7 +354,7 @@ RESULTS = Results()
 
 def shape_of_type(kind: type) -> Shape:
     """The shape of a class of `langchain_core`, or of the agents' `langchain`, by its fields."""
-    known = getattr(kind, "model_fields", None) or getattr(kind, "__dataclass_fields__", ())
+    known: Any = getattr(kind, "model_fields", None) or getattr(kind, "__dataclass_fields__", ())
     if "message" in known or "content" in known:
         return MESSAGES
     if "generations" in known or "structured_response" in known:
