@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import doctest
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from sybil import Example
 from sybil.document import Document
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser
+
+from agentguard.testing import FakeProvider
+from agentguard.testing.provider import Fault, Received, fault
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -55,15 +59,26 @@ def evaluate(path: Path) -> int:
     return len(examples)
 
 
+def bad_day(_: int, received: Received) -> Fault | None:
+    """What the documents call a bad day: the large model is overloaded."""
+    large = received.body.get("model") == "gpt-4o" and "bad day" in str(received.body)
+    return fault.status(503) if large else None
+
+
 @pytest.fixture
-def _no_live_provider(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give clients a fake key and an address where nobody listens."""
-    for provider in ("OPENAI", "ANTHROPIC"):
-        monkeypatch.setenv(f"{provider}_API_KEY", "test-key")
-        monkeypatch.setenv(f"{provider}_BASE_URL", "http://127.0.0.1:9")
+def _fake_provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give clients that are told no address a provider on this machine, and a fake key."""
+    with FakeProvider(answer="42") as provider:
+        provider.schedule(bad_day)
+        monkeypatch.setenv("OPENAI_BASE_URL", provider.openai_url)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", provider.anthropic_url)
+        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", provider.google_url)
+        for name in ("OPENAI", "ANTHROPIC", "GOOGLE"):
+            monkeypatch.setenv(f"{name}_API_KEY", "test-key")
+        yield
 
 
-@pytest.mark.usefixtures("_no_live_provider")
+@pytest.mark.usefixtures("_fake_provider")
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_snippet_runs(path: Path) -> None:
     """Each snippet of the document runs and prints what the document says."""
