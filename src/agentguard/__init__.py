@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from agentguard import errors, events
 from agentguard.engine.call import Attempt, Call, Outcome
+from agentguard.engine.carry import carry
 from agentguard.engine.chain import Next, Policy
 from agentguard.engine.flush import flush
 from agentguard.engine.guard import guard
 from agentguard.engine.recorded import record
 from agentguard.engine.reply import Reply, observe
-from agentguard.engine.scope import carry, context, deadline
+from agentguard.engine.scope import context, deadline
 from agentguard.explain import describe, explain
 from agentguard.integrations.sse import sse
 from agentguard.policies.breaker import breaker

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from agentguard import events
 from agentguard.engine.scope import Block
@@ -61,6 +61,9 @@ class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.sup
 
     def __repr__(self) -> str:
         return f"<report of {len(self.calls)} calls>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001  IPython's protocol
+        printer.text(str(self))
 
     def __str__(self) -> str:
         return "\n".join(_lines(self.calls)) or "no guarded call was made"

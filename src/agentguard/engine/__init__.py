@@ -9,5 +9,6 @@ Read in this order:
 - `streams`, `generators`: what the caller holds; `lost`: what a finalizer must not do itself.
 - `runtime`, `chain`: everything that waits, policies, and the end of the chain.
 - `decorate`: `guard`. With `refuse`, `order`, `spelling`, `arguments`, `triggers`: how it is written.
+- `carry`: the scope in other threads and processes.
 - `marks`, `recorded`, `flush`, `trouble`: notes on exceptions, `record`, `flush`, and the log.
 """

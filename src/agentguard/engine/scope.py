@@ -7,17 +7,15 @@ the variable holds the attempt itself, so that calls made inside know whose chil
 
 from __future__ import annotations
 
-import functools
-import inspect
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard.engine import arguments, clock
 from agentguard.engine.limits import Deadline, narrower
 from agentguard.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Self
 
@@ -25,10 +23,7 @@ if TYPE_CHECKING:
     from agentguard.engine.chain import Policy
     from agentguard.events import Listener
 
-__all__ = ["Block", "Scope", "carry", "context", "current", "deadline", "restore", "surrounding"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
+__all__ = ["Block", "Scope", "context", "current", "deadline", "restore", "surrounding"]
 
 _NOTHING: Final[Mapping[str, object]] = {}
 
@@ -231,44 +226,3 @@ class deadline(Block):  # noqa: N801
         at = clock.monotonic() + self.seconds
         mine = Deadline(at, "deadline", self.seconds, error=DeadlineExceeded)
         return outer.within(deadline=narrower(outer.deadline, mine))
-
-
-def carry(fn: Callable[P, R]) -> Callable[P, R]:
-    """Take the scope of here and now into a thread or executor that you start yourself.
-
-    Context variables do not cross into threads: without this, a guarded call made there has no
-    user, no deadline and no report.
-
-    Args:
-        fn: a function or coroutine function. What it calls finds the present scope.
-
-    Examples:
-        >>> from concurrent.futures import ThreadPoolExecutor
-        >>> from agentguard import carry, context
-        >>> with context(user="u1"), ThreadPoolExecutor() as pool:
-        ...     _ = pool.submit(carry(print), end="").result()
-    """
-    holder = current.get()
-    if inspect.iscoroutinefunction(fn):
-
-        @functools.wraps(fn)
-        async def there(*args: P.args, **kwargs: P.kwargs) -> Any:
-            outer = current.get()
-            current.set(holder)
-            try:
-                return await cast("Any", fn(*args, **kwargs))
-            finally:
-                current.set(outer)
-
-        return cast("Callable[P, R]", there)
-
-    @functools.wraps(fn)
-    def here(*args: P.args, **kwargs: P.kwargs) -> R:
-        outer = current.get()
-        current.set(holder)
-        try:
-            return fn(*args, **kwargs)
-        finally:
-            current.set(outer)
-
-    return here

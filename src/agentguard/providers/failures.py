@@ -139,6 +139,9 @@ def classify(error: BaseException, now: float | None = None) -> Failure:
 
 
 def _classify(error: BaseException, now: float | None, depth: int) -> Failure:
+    crossed = read(error, "_agentguard_failure")  # from another process, without all evidence
+    if isinstance(crossed, Failure):
+        return crossed
     if isinstance(error, GuardError):
         request_id = read(error, "request_id")
         return Failure(
