@@ -84,7 +84,7 @@ def explain(fn: object) -> str:
 
 def _held(thing: object, whole: Held) -> dict[str, Any]:
     facts = {"name": type(thing).__name__, "shape": "object"}
-    told = {"calls": list(whole.calls), "notes": [*whole.notes]}
+    told = {"calls": list(whole.calls), "notes": whole.told(thing)}
     first = attrgetter(whole.calls[0])(thing)
     return facts | _guard(whole.guard, endpoint(first)) | told
 

@@ -156,24 +156,25 @@ def test_a_celery_task_is_refused():
     assert app.task(Through()(ask), name="asks")() == "a"
 
 
-def test_clients_and_models_are_refused():
-    """An SDK's client or a chat model is refused, with the method to guard; the method is fine."""
+def test_parts_of_clients_are_refused():
+    """A part of an SDK's client is refused, with what to guard: the client, or a method."""
     openai = pytest.importorskip("openai")
     client = openai.OpenAI(api_key="sk-test", base_url="http://127.0.0.1:9")
-    for holder in (client, client.chat, client.chat.completions):
-        with pytest.raises(TypeError, match=r"client\.chat\.completions\.create"):
-            guard(Through())(holder)
+    for part in (client.chat, client.chat.completions, client.with_raw_response):
+        with pytest.raises(TypeError, match=r"`client = guard\(\.\.\.\)\(client\)`"):
+            guard(Through())(part)
+    with pytest.raises(TypeError, match=r"client\.chat\.completions\.create"):
+        fallback(client)
     assert callable(guard(Through())(client.chat.completions.create))
     client.close()
     anthropic = pytest.importorskip("anthropic")
     other = anthropic.Anthropic(api_key="sk-test", base_url="http://127.0.0.1:9")
     with pytest.raises(TypeError, match=r"client\.messages\.create"):
-        guard(Through())(other)
+        guard(Through())(other.messages)
     other.close()
     fake = pytest.importorskip("langchain_core.language_models.fake_chat_models")
-    model = fake.FakeListChatModel(responses=["a"])
     with pytest.raises(TypeError, match=r"model\.invoke"):
-        guard(Through())(model)
+        fallback(fake.FakeListChatModel(responses=["a"]))
 
 
 def test_what_is_no_policy():

@@ -51,14 +51,24 @@ def guarded(fn: object) -> Guarded | None:
 
 
 class Guarded:
-    """One guarded callable: its guard, its target, and the wrapper that users call."""
+    """One guarded callable: its guard, its target, and the wrapper that users call.
 
-    __slots__ = ("chain", "guard", "needs_model", "options", "target", "wrapper")
+    `give` makes of a reply what the caller gets: by default the value, or a guarded stream.
+    """
+
+    __slots__ = ("chain", "give", "guard", "needs_model", "options", "target", "wrapper")
 
     def __init__(
-        self, guard: guard, fn: Callable[..., Any], name: str | None = None, *, tool: bool = False
+        self,
+        guard: guard,
+        fn: Callable[..., Any],
+        name: str | None = None,
+        *,
+        tool: bool = False,
+        give: Callable[[Reply], Any] | None = None,
     ) -> None:
         self.guard = guard
+        self.give = give or given
         self.options = guard.options
         self.target = Target(fn, name, tool=tool)
         self.chain = link(guard.policies)
@@ -113,7 +123,7 @@ class Guarded:
         return reply
 
     def _function(self) -> Callable[..., Any]:
-        enter, options, target = self.enter, self.options, self.target
+        enter, give, options, target = self.enter, self.give, self.options, self.target
 
         known = target.hands_back  # before any call: a method of an async SDK client
 
@@ -127,7 +137,7 @@ class Guarded:
                 reply = drive(enter(runtime, surrounding(), args, kwargs), _turn)
             except Stopped as stopped:
                 raise stopped.error from None
-            return given(reply) if type(reply) is Reply else reply
+            return give(reply) if type(reply) is Reply else reply
 
         return call
 
@@ -135,7 +145,7 @@ class Guarded:
         """A call whose caller awaits it, also when a policy refuses it or another target answers."""
         if "trio" in sys.modules:
             loop_or_refuse()
-        return given(
+        return self.give(
             await self.enter(Runtime(True, self.target, self.options), scope, args, kwargs)
         )
 

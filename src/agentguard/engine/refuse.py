@@ -26,11 +26,11 @@ def callable_alone(fn: object) -> bool:
 
 
 _METHODS = {
-    "openai": "client.chat.completions.create = guard(...)(client.chat.completions.create)",
-    "anthropic": "client.messages.create = guard(...)(client.messages.create)",
-    "google": "generate = guard(...)(client.models.generate_content)",
-    "litellm": "complete = guard(...)(router.completion)",
-    "langchain_core": "ask = guard(...)(model.invoke)",
+    "openai": "client.chat.completions.create",
+    "anthropic": "client.messages.create",
+    "google": "client.models.generate_content",
+    "litellm": "router.completion",
+    "langchain_core": "model.invoke",
 }
 
 
@@ -66,14 +66,14 @@ def refuse(fn: Any) -> None:
     if _prepares(fn):
         raise TypeError(
             f"{fn.__qualname__} makes its request only in the `with` block around what it returns, "
-            "where a guard sees nothing of it: guard a generator function that opens the block and "
-            "yields from it, or the method `create`, with stream=True"
+            "where a guard sees nothing of it: guard the client as a whole, "
+            "`client = guard(...)(client)`, or the method `create`, with stream=True"
         )
     holder = _held(fn, modules)
     if holder is not None:
         raise TypeError(
-            f"{_a(kind)} object is not what makes the call: guard its method, as in "
-            f"`{_METHODS[holder]}`"
+            f"{_a(kind)} object is not what makes the call: guard the client or model as a whole, "
+            f"`client = guard(...)(client)`, or one method of it, as in `{_METHODS[holder]}`"
         )
     if not callable(fn):
         raise TypeError(

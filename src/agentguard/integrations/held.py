@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import types
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from agentguard.engine.decorate import Guarded
 from agentguard.engine.scope import Scope, current
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from agentguard.engine.guard import guard as Guard  # noqa: N812  the class, beside its instance
+
+    Notes = Sequence[str] | Callable[[Any], Sequence[str]]
 
 __all__ = ["Held", "Method", "guarded_copy", "guarded_methods", "held"]
 
@@ -32,18 +34,20 @@ class Held:
         guard: the policies around its calls.
         base: the class that it had.
         calls: the names of what runs through the guard.
-        notes: sentences for `explain`.
+        notes: sentences for `explain`, or what makes them of one object.
     """
 
     __slots__ = ("base", "calls", "guard", "notes")
 
-    def __init__(
-        self, guard: Guard, base: type, calls: Sequence[str], notes: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, guard: Guard, base: type, calls: Sequence[str], notes: Notes = ()) -> None:
         self.guard = guard
         self.base = base
         self.calls = tuple(calls)
-        self.notes = tuple(notes)
+        self.notes = notes
+
+    def told(self, thing: object) -> list[str]:
+        """What `explain` says of one of its objects."""
+        return list(self.notes(thing) if callable(self.notes) else self.notes)
 
 
 def held(thing: object) -> Held | None:
@@ -58,7 +62,7 @@ def guarded_copy(
     make: Callable[[type, Guard], Mapping[str, Any]],
     *,
     calls: Sequence[str],
-    notes: Sequence[str] = (),
+    notes: Notes = (),
 ) -> T:
     """A copy of `thing` whose class has the attributes that `make(base, guard)` returns.
 
@@ -106,7 +110,7 @@ class Method:
     """
 
     def __init__(self, base: type, guard: Guard, name: str, *, tool: bool = False) -> None:
-        self._plain = cast("Any", getattr(base, name))
+        self._plain: Any = getattr(base, name)
         self._guard = guard
         self._name = name
         self._tool = tool

@@ -106,7 +106,7 @@ def _look(fn: object, seen: Endpoint) -> None:
             fixed = {**fn.keywords, **fixed}
             fn = fn.func
             continue
-        owner = read(fn, "__self__")
+        owner = read(fn, "__self__") if callable(fn) else fn  # a client, of itself
         if _recognise(fn, owner, seen):
             break
         inner = read(fn, "__wrapped__")
@@ -159,9 +159,8 @@ def _recognise(fn: object, owner: object, seen: Endpoint) -> bool:
 
 def _sdk(fn: object, owner: object, package: str, seen: Endpoint) -> bool:
     """Read a resource of the openai or anthropic SDK, or of another that is generated alike."""
-    _client(read(owner, "_client"), seen)
-    if seen.base_url is None:
-        _client(owner, seen)
+    itself = any(name in ("SyncAPIClient", "AsyncAPIClient") for _, name in _classes(owner))
+    _client(owner if itself else read(owner, "_client"), seen)
     seen.provider = package
     seen.takes_timeout = _has_parameter(fn, "timeout")
     return True

@@ -52,6 +52,7 @@ _SEEN: Final = (
     "is_error",
     "is_client_error",
     "is_server_error",
+    "request",
 )
 
 _ADD_UP: Final = "iterate the stream and add up its items"
@@ -81,7 +82,8 @@ def from_sdk(stream: object) -> bool:
 class ResponseView:
     """The HTTP response behind a guarded stream, without its body.
 
-    Values as they were when it was asked for; it holds no reference to the response itself.
+    Values as they were when it was asked for; it holds no reference to the response itself. Its
+    `close` (`aclose` where the stream is asynchronous) closes the guarded stream.
 
     Attributes:
         status_code: the HTTP status, or None where the response has none (as all the others).
@@ -94,9 +96,10 @@ class ResponseView:
         is_error: whether the status is 4xx or 5xx.
         is_client_error: whether the status is 4xx.
         is_server_error: whether the status is 5xx.
+        request: what was sent.
     """
 
-    __slots__ = _SEEN
+    __slots__ = (*_SEEN, "aclose", "close")
 
     status_code: int | None
     headers: Any
@@ -108,8 +111,14 @@ class ResponseView:
     is_error: bool | None
     is_client_error: bool | None
     is_server_error: bool | None
+    request: Any
+    close: Any
+    aclose: Any
 
-    def __init__(self, response: object) -> None:
+    def __init__(self, response: object, stream: object = None) -> None:
+        for name in ("close", "aclose"):
+            if hasattr(stream, name):
+                setattr(self, name, getattr(stream, name))
         for name in _SEEN:
             value: Any = getattr(response, name, None)
             if name == "headers" and hasattr(value, "copy"):
@@ -135,12 +144,13 @@ class ResponseView:
         return f"<ResponseView [{self.status_code}]>"
 
 
-def attribute(source: object, name: str) -> object:
+def attribute(source: object, name: str, stream: object = None) -> object:
     """What a guarded stream answers for `source.name`.
 
     Args:
         source: the SDK's stream, or any iterator.
         name: the attribute that was asked for.
+        stream: the guarded stream itself.
 
     Raises:
         AttributeError: the attribute does not exist, or would show text that no guard has seen;
@@ -153,7 +163,7 @@ def attribute(source: object, name: str) -> object:
         AttributeError: 'text_stream' is not available on a guarded stream: ...
     """
     if name == "response":
-        return ResponseView(getattr(source, name))
+        return ResponseView(getattr(source, name), stream)
     if name in {"_hidden_params", "hidden_params"}:
         hidden = cast("Mapping[str, object]", getattr(source, name))
         return {key: value for key, value in hidden.items() if key in _HIDDEN}
