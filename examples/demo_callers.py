@@ -1,4 +1,4 @@
-"""Four ways to call a model, as applications do, and the guard that goes around each."""
+"""Four ways to call a model, as applications do, and the guard that goes around their clients."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ PATIENCE = 1.5
 
 
 def sync_text(client: openai.OpenAI) -> Callable[[str], str]:
-    """A function that returns the text; `record` lets the guard see the answer it is taken from."""
+    """A function that returns the text."""
 
     def ask(question: str) -> str:
         answer = client.chat.completions.create(
             model="gpt-4o-mini", max_tokens=100, messages=[{"role": "user", "content": question}]
         )
-        return ag.record(answer).choices[0].message.content or ""
+        return answer.choices[0].message.content or ""
 
     return ask
 
@@ -45,7 +45,7 @@ def async_stream(client: openai.AsyncOpenAI) -> Callable[[str], Any]:
 
 
 def sync_collected(client: anthropic.Anthropic) -> Callable[[str], str]:
-    """A function that reads a stream itself; `record` lets the guard see that it ends well."""
+    """A function that reads a stream itself and returns its text."""
 
     def ask(question: str) -> str:
         stream = client.messages.create(
@@ -54,7 +54,7 @@ def sync_collected(client: anthropic.Anthropic) -> Callable[[str], str]:
             messages=[{"role": "user", "content": question}],
             stream=True,
         )
-        return "".join(map(words, ag.record(stream)))
+        return "".join(map(words, stream))
 
     return ask
 
@@ -69,7 +69,7 @@ def async_generator(client: anthropic.AsyncAnthropic) -> Callable[[str], AsyncIt
             messages=[{"role": "user", "content": question}],
             stream=True,
         )
-        async for event in ag.record(stream):
+        async for event in stream:
             yield words(event)
 
     return ask
@@ -111,20 +111,19 @@ def bare(name: str, place: Place) -> Callable[[str], Any]:
 
 
 def guarded(name: str, place: Place, elsewhere: Place) -> Callable[[str], Any]:
-    """The same function, guarded. Its SDK's own retries are off, so that one place decides."""
-    return guard(name, connect(name, place, max_retries=0), connect(name, elsewhere))
+    """The same function; its client is guarded, and nothing else differs."""
+    return CALLERS[name](guard(connect(name, place), connect(name, elsewhere)))
 
 
-def guard(name: str, client: Any, backup: Any, patience: float = PATIENCE) -> Callable[[str], Any]:
+def guard(client: Any, backup: Any, patience: float = PATIENCE) -> Any:
     """The whole of what the application adds."""
-    ask, ask_elsewhere = CALLERS[name](client), CALLERS[name](backup)
-    ask.__qualname__, ask_elsewhere.__qualname__ = name, "backup"  # their names in reports
+    elsewhere = backup.messages if hasattr(backup, "messages") else backup.chat.completions
     return ag.guard(
-        ag.fallback(ask_elsewhere),
+        ag.fallback(elsewhere.create),
         ag.retry(attempts=4),
         ag.breaker(fail_max=10, reset_timeout=0.6),
         ag.timeout(patience),
-    )(ask)
+    )(client)
 
 
 async def read(ask: Callable[[str], Any], question: str) -> str:

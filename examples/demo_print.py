@@ -27,12 +27,13 @@ LEGEND = """
 """
 
 AFTERWARDS = """
-On your own code: put one decorator on whatever calls a model. Nothing else changes.
+On your own code: put a guard around your client. Nothing else changes.
 
     import agentguard as ag
 
-    @ag.guard(ag.fallback(another_model), ag.retry(attempts=3), ag.breaker(), ag.timeout(30))
-    def ask(question): ...      # or async def, a generator, a function that returns a stream
+    client = ag.guard(
+        ag.fallback(another.chat.completions.create), ag.retry(), ag.breaker(), ag.timeout(30)
+    )(client)                   # or above a function, coroutine function or generator of yours
 
     with ag.report() as r:      # what happened inside, call by call
         ask("Why is the sky blue?")
@@ -45,7 +46,7 @@ def opening() -> None:
     print(
         f"{questions} questions in {seconds:.0f} seconds through {', '.join(CALLERS)}, twice:\n"
         f"  bare     the SDKs as they come (they retry twice), timeout {PATIENCE:g} s, not 600\n"
-        f"  guarded  fallback + retry + breaker + timeout {PATIENCE:g} s\n",
+        f"  guarded  the same with guarded clients: fallback, retry, breaker, timeout {PATIENCE:g} s\n",
         flush=True,
     )
 

@@ -31,15 +31,14 @@ def live() -> int:
         key = "OPENAI_API_KEY" if "OpenAI" in name else "ANTHROPIC_API_KEY"
         if os.environ.get(key):
             sdk = openai if "OpenAI" in name else anthropic
-            clients[name] = getattr(sdk, name)(max_retries=0)
+            clients[name] = getattr(sdk, name)()
         else:
             print(f"{name}: not asked, {key} is not set")
     if not clients:
         print("Set one of the keys, or run `make demo ARGS=--model`, which needs none.")
         return 2
-    return asyncio.run(
-        interview({name: guard(name, c, c, PATIENCE) for name, c in clients.items()})
-    )
+    guarded = {name: guard(client, client, PATIENCE) for name, client in clients.items()}
+    return asyncio.run(interview({name: CALLERS[name](c) for name, c in guarded.items()}))
 
 
 def model() -> int:
@@ -55,13 +54,13 @@ def model() -> int:
     here = LocalModel()
     with FakeProvider() as down:
         down.always(fault.status(503))
-        calm = {name: guard(name, *both(name, here, here)) for name in CALLERS}
-        storm = {f"{name}, provider down": guard(name, *both(name, down, here)) for name in CALLERS}
+        calm = {name: caller(name, here, here) for name in CALLERS}
+        storm = {f"{name}, provider down": caller(name, down, here) for name in CALLERS}
         return asyncio.run(interview(calm | storm))
 
 
-def both(name: str, place: Any, elsewhere: Any) -> tuple[Any, Any, float]:
-    return connect(name, place, max_retries=0), connect(name, elsewhere), PATIENCE
+def caller(name: str, place: Any, elsewhere: Any) -> Callable[[str], Any]:
+    return CALLERS[name](guard(connect(name, place), connect(name, elsewhere), PATIENCE))
 
 
 class LocalModel:
