@@ -28,6 +28,7 @@ from agentguard.policies.retry import retry
 from agentguard.policies.timeout import timeout
 from agentguard.report import report
 from agentguard.retrying.budget import RetryBudget
+from agentguard.usage import usage
 
 __version__ = "0.1.0"
 
@@ -56,4 +57,5 @@ __all__ = [
     "retry",
     "sse",
     "timeout",
+    "usage",
 ]

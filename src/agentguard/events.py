@@ -38,6 +38,7 @@ __all__ = [
     "Retried",
     "StoreFailed",
     "TimedOut",
+    "Unpriced",
 ]
 
 
@@ -154,6 +155,14 @@ class LateResult(Event):
     """A worker whose caller had given up came back after all; what it brought is discarded."""
 
     attempt: AttemptRecord
+
+
+@dataclass(slots=True)
+class Unpriced(Event):
+    """An attempt's cost was asked for, and no price is known for `model`: it is None, not zero."""
+
+    attempt: AttemptRecord
+    model: str
 
 
 @dataclass(slots=True)

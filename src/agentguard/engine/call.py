@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, cast
 
 from agentguard.engine import clock
+from agentguard.engine.bill import Bill
 from agentguard.engine.loop import finish_later, kept
-from agentguard.engine.lost import put_aside
+from agentguard.engine.lost import lost, put_aside, settle_lost
 from agentguard.engine.records import AttemptRecord
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Partial
@@ -171,6 +172,7 @@ class Attempt:
         record: for the listeners, None when there are none.
         recorded: what `record(...)` was given inside it.
         watched: whether anybody wants to hear how it ends.
+        nested: whether guarded calls were made inside it, which ask the model in its place.
         told_inside: whether a guarded call made inside it has told its usage, which then is its own.
         looked_at: whether anybody has asked for `reading`, perhaps before there was an answer.
     """
@@ -182,6 +184,7 @@ class Attempt:
         "call",
         "first",
         "looked_at",
+        "nested",
         "record",
         "recorded",
         "started",
@@ -197,7 +200,7 @@ class Attempt:
         self.value: Any = None
         self.record: AttemptRecord | None = None
         self.recorded: list[Reading] | None = None
-        self.watched = self.looked_at = self.told_inside = False
+        self.watched = self.looked_at = self.nested = self.told_inside = False
         self._ended = False
         self._ends: list[OutcomeHook] | None = None
         self._reading: Reading | None = None
@@ -255,6 +258,11 @@ class Attempt:
         self.watched = True
         self.record = AttemptRecord(call.target.name, call.number, call.wait, self.started)
         record.attempts.append(self.record)
+        if not call.target.tool:
+            above = call.scope.attempt
+            while above is not None:
+                above.nested = True
+                above = above.call.scope.attempt
         call.emit(events.AttemptStarted, self.record)
 
     def seen(self) -> None:
@@ -267,9 +275,12 @@ class Attempt:
         from agentguard import events
 
         shape_of(value).read(value, self.reading)
-        if self.record is not None:
-            self.record.model, self.record.usage = self.model, self.usage
-            self.call.emit(events.LateResult, self.record)
+        record = self.record
+        if record is not None:
+            record.model = self.model
+            if self._ended:  # else its end, which is near, tells of this too
+                record.bill = Bill(self, record, completed=True)
+            self.call.emit(events.LateResult, record)
 
     async def end(self, outcome: Outcome, *, wait: bool = True) -> None:
         """The attempt is over, exactly once: tell its hooks and the listeners."""
@@ -279,6 +290,8 @@ class Attempt:
         if self._ended:
             return
         self._ended = True
+        if self.nested and lost:
+            settle_lost()  # what the streams inside have used, which this one let go of, is theirs
         if outcome.error is not None:
             let_cross(outcome.error)
         if self.call.scope.attempt is not None and self.usage is not None:
@@ -306,9 +319,10 @@ class Attempt:
         record.outcome = outcome.kind
         record.duration = clock.monotonic() - self.started
         record.first_token = self.first
-        record.model, record.usage = outcome.model, outcome.usage
+        record.model = outcome.model
         if outcome.error is not None:
             record.kind = classify(outcome.error).kind
+        record.bill = Bill(self, record, completed=outcome.kind == "completed")
         self.call.emit(events.AttemptEnded, record)
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
+    from agentguard.engine.bill import Bill, Figures
     from agentguard.errors import Kind
     from agentguard.events import Event
     from agentguard.providers.usage import Usage
@@ -32,10 +34,11 @@ class AttemptRecord:
         duration: seconds, to the end of a stream; None while running.
         first_token: seconds to the first content; for a unary answer its duration.
         model: that the provider says it served.
-        usage: the provider's figures, or None when it sent none.
+        bill: what it used and cost; None while running.
     """
 
     __slots__ = (
+        "bill",
         "duration",
         "first_token",
         "kind",
@@ -44,7 +47,6 @@ class AttemptRecord:
         "outcome",
         "started",
         "target",
-        "usage",
         "wait",
     )
 
@@ -58,7 +60,25 @@ class AttemptRecord:
         self.duration: float | None = None
         self.first_token: float | None = None
         self.model: str | None = None
-        self.usage: Usage | None = None
+        self.bill: Bill | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """Its tokens, `estimated` or told by the provider; None where neither is possible.
+
+        Those that guarded calls made inside have used are theirs.
+        """
+        return None if self.bill is None else self.bill.usage
+
+    @property
+    def estimated(self) -> bool:
+        """Whether `usage` is an estimate: the answer was cut, or came without figures."""
+        return self.bill is not None and self.bill.estimated
+
+    @property
+    def cost(self) -> Decimal | None:
+        """US dollars; None where that is not known."""
+        return None if self.bill is None else self.bill.cost
 
     def __repr__(self) -> str:
         return f"<attempt {self.number} of {self.target}: {self.kind or self.outcome}>"
@@ -117,6 +137,24 @@ class CallRecord:
         self.events: list[Event] = []
         if parent is not None:
             parent.children.append(self)
+
+    @property
+    def figures(self) -> Figures:
+        """What its attempts used and cost so far, and those of the calls made inside it."""
+        from agentguard.engine.bill import Figures
+
+        return Figures.of([self])
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens of its `figures`; None where nothing is known."""
+        figures = self.figures
+        return figures.usage if figures.total_tokens else None
+
+    @property
+    def cost(self) -> Decimal | None:
+        """US dollars for all of its `figures` that has a price; None where nothing has."""
+        return self.figures.cost
 
     def __repr__(self) -> str:
         return f"<call {self.name}: {self.kind or self.outcome}, {len(self.attempts)} attempts>"

@@ -121,6 +121,7 @@ class Messages(Shape):
     def _read_usage(self, figures: Any, into: Reading) -> None:
         usage = usage_of(figures)
         before = into.usage
+        into.tier = fields(figures).get("service_tier") or into.tier
         if usage is None or before is None:
             into.usage = usage or before
             return

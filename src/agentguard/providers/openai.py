@@ -81,6 +81,7 @@ class Chat(Shape):
         usage = known.get("usage")
         if usage is not None:
             into.usage = usage_of(usage) or into.usage
+        into.tier = known.get("service_tier") or into.tier
         if into.model is None:
             into.model = known.get("model")
             into.request_id = known.get("_request_id")

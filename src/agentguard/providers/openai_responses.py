@@ -110,6 +110,7 @@ class Responses(Shape):
     def _read_response(self, known: Mapping[str, Any], into: Reading, *, whole: bool) -> None:
         into.model = known.get("model") or into.model
         into.usage = usage_of(known.get("usage")) or into.usage
+        into.tier = known.get("service_tier") or into.tier
         into.request_id = known.get("_request_id") or into.request_id
         into.finished = True
         into.finish_reason = known.get("status")

@@ -64,6 +64,8 @@ class Reading:
         error: a failure that came as an ordinary item, where the SDK raises nothing.
         finish_reason: the provider's own word for why the answer ended.
         request_id: the provider's id of the request, where an item reveals it.
+        tier: the provider's word for the class of service that was given, which has a price of its
+            own ("flex", "priority").
         raw: deltas come in the protocol's own form; events in which an SDK's helper repeats them
             add nothing to `parts`.
     """
@@ -77,6 +79,7 @@ class Reading:
         "parts",
         "raw",
         "request_id",
+        "tier",
         "usage",
     )
 
@@ -89,6 +92,7 @@ class Reading:
         self.error: BaseException | None = None
         self.finish_reason: str | None = None
         self.request_id: str | None = None
+        self.tier: str | None = None
         self.raw = False
 
     @property

@@ -69,6 +69,9 @@ class Usage:
     def __add__(self, other: Usage) -> Usage:
         return Usage(*(a + b for a, b in zip(self._figures(), other._figures(), strict=True)))
 
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(*(a - b for a, b in zip(self._figures(), other._figures(), strict=True)))
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Usage) and self._figures() == other._figures()
 
