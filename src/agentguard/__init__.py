@@ -28,6 +28,8 @@ from agentguard.policies.retry import retry
 from agentguard.policies.timeout import timeout
 from agentguard.report import report
 from agentguard.retrying.budget import RetryBudget
+from agentguard.tokens import prices
+from agentguard.tokens.count import count_tokens
 from agentguard.usage import usage
 
 __version__ = "0.1.0"
@@ -43,6 +45,7 @@ __all__ = [
     "breaker",
     "carry",
     "context",
+    "count_tokens",
     "deadline",
     "describe",
     "errors",
@@ -52,6 +55,7 @@ __all__ = [
     "flush",
     "guard",
     "observe",
+    "prices",
     "record",
     "report",
     "retry",

@@ -321,6 +321,7 @@ def _estimate(readings: list[Reading], request: Any, model: str) -> Usage:
             told.cached_tokens,
             told.cache_write_tokens,
             told.reasoning_tokens,
+            told.cache_write_1h_tokens,
         )
     return total
 
@@ -347,6 +348,6 @@ def _tell(scope: Scope, call: CallRecord | None, attempt: AttemptRecord, model: 
         _warned.add(model)
         warnings.warn(
             f"no price is known for the model {model!r}: its cost is None and missing in sums. Give "
-            f"it one with agentguard.tokens.prices.add({model!r}, input=..., output=...)",
+            f"it one with agentguard.prices.add({model!r}, input=..., output=...)",
             stacklevel=2,
         )

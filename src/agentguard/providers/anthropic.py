@@ -137,6 +137,7 @@ class Messages(Shape):
             cached,
             written,
             max(usage.reasoning_tokens, before.reasoning_tokens),
+            max(usage.cache_write_1h_tokens, before.cache_write_1h_tokens),
         )
 
     def _read_error(self, known: Mapping[str, Any], into: Reading) -> None:

@@ -24,6 +24,8 @@ class Usage:
         cached_tokens: the part of the input that was read from the provider's cache.
         cache_write_tokens: the part of the input that was written to the provider's cache.
         reasoning_tokens: the part of the output that was reasoning.
+        cache_write_1h_tokens: the part of `cache_write_tokens` that was written to stay for an hour,
+            which costs more than the usual five minutes.
 
     Examples:
         >>> Usage(input_tokens=12, output_tokens=3).total_tokens
@@ -31,6 +33,7 @@ class Usage:
     """
 
     __slots__ = (
+        "cache_write_1h_tokens",
         "cache_write_tokens",
         "cached_tokens",
         "input_tokens",
@@ -45,25 +48,28 @@ class Usage:
         cached_tokens: int = 0,
         cache_write_tokens: int = 0,
         reasoning_tokens: int = 0,
+        cache_write_1h_tokens: int = 0,
     ) -> None:
         self.input_tokens = input_tokens
         self.output_tokens = output_tokens
         self.cached_tokens = cached_tokens
         self.cache_write_tokens = cache_write_tokens
         self.reasoning_tokens = reasoning_tokens
+        self.cache_write_1h_tokens = cache_write_1h_tokens
 
     @property
     def total_tokens(self) -> int:
         """Input and output together."""
         return self.input_tokens + self.output_tokens
 
-    def _figures(self) -> tuple[int, int, int, int, int]:
+    def _figures(self) -> tuple[int, ...]:
         return (
             self.input_tokens,
             self.output_tokens,
             self.cached_tokens,
             self.cache_write_tokens,
             self.reasoning_tokens,
+            self.cache_write_1h_tokens,
         )
 
     def __add__(self, other: Usage) -> Usage:
@@ -82,7 +88,8 @@ class Usage:
         return (
             f"Usage(input_tokens={self.input_tokens}, output_tokens={self.output_tokens}, "
             f"cached_tokens={self.cached_tokens}, cache_write_tokens={self.cache_write_tokens}, "
-            f"reasoning_tokens={self.reasoning_tokens})"
+            f"reasoning_tokens={self.reasoning_tokens}, "
+            f"cache_write_1h_tokens={self.cache_write_1h_tokens})"
         )
 
 
@@ -114,12 +121,14 @@ def usage_of(figures: object) -> Usage | None:
         "cache_read_tokens",
         "prompt_cache_hit_tokens",
     ) or _first(into, "cached_tokens", "cache_read")
+    # Anthropic splits writes by time to live apart, LangChain among its other details.
+    split = into if "ephemeral_1h_input_tokens" in into else _details(raw, "cache_creation")
+    hour = _first(split, "ephemeral_1h_input_tokens") or 0
     written = (
         _first(raw, "cache_creation_input_tokens", "cache_write_tokens")
         or _first(into, "cache_write_tokens", "cache_creation_tokens", "cache_creation")
         # LangChain says 0 where it splits by time to live.
-        or (_first(into, "ephemeral_5m_input_tokens") or 0)
-        + (_first(into, "ephemeral_1h_input_tokens") or 0)
+        or (_first(split, "ephemeral_5m_input_tokens") or 0) + hour
     )
     if "prompt_tokens" not in raw and (
         "cache_read_input_tokens" in raw or "cache_creation_input_tokens" in raw
@@ -133,6 +142,7 @@ def usage_of(figures: object) -> Usage | None:
         read or 0,
         written,
         thoughts or _first(out, "reasoning_tokens", "thinking_tokens", "reasoning") or 0,
+        hour,
     )
 
 

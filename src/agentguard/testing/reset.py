@@ -12,8 +12,8 @@ __all__ = ["reset"]
 def reset() -> None:
     """Put the library's process-wide state back to its beginning.
 
-    Retry budgets are full again; streams that were left open are closed and settled. The pytest
-    plugin does this after each test. What belongs to a policy object, such as a breaker's circuits,
+    Retry budgets are full again; streams that were left open are closed and settled; prices that
+    were added are gone. The pytest plugin does this after each test. What belongs to a policy object, such as a breaker's circuits,
     stays with it: make the policy in the test, or in a fixture.
 
     Examples:
@@ -23,6 +23,9 @@ def reset() -> None:
     budget = _loaded("agentguard.retrying.budget")
     if budget is not None:
         budget.forget_budgets()
+    prices = _loaded("agentguard.tokens.prices")
+    if prices is not None:
+        prices.forget()
     streams = _loaded("agentguard.engine.streams")
     if streams is not None:
         streams.settle_lost()
