@@ -10,6 +10,7 @@ from agentguard.engine.scope import Block
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from agentguard.engine.bill import Figures
     from agentguard.engine.records import AttemptRecord, CallRecord
     from agentguard.engine.scope import Scope
 
@@ -27,7 +28,8 @@ class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.sup
         calls: one entry for each guarded call that began inside, in order; guarded calls made
             within others are in their `children`. Each has `name`, `outcome` ("completed",
             "failed", "abandoned"), `kind`, `served_by`, `model`, `duration`, `first_token` (in
-            seconds) and `attempts`, each with `target`, `kind`, `wait`, `duration`.
+            seconds), `usage` and `cost` (those of its children included) and `attempts`, each with
+            `target`, `kind`, `wait`, `duration`, `usage`, `cost`.
 
     Examples:
         >>> from agentguard import report, retry
@@ -75,7 +77,8 @@ def _lines(calls: list[CallRecord], indent: str = "") -> Iterator[str]:
         served = f", served by {call.served_by}" if call.served_by not in {None, call.name} else ""
         model = f" ({call.model})" if call.model else ""
         ending = call.outcome if call.kind is None else f"{call.outcome}: {call.kind}"
-        yield f"{indent}{call.name}  {ending}, {_ms(call.duration)}{first}{served}{model}"
+        spent = _spent(call.figures)
+        yield f"{indent}{call.name}  {ending}, {_ms(call.duration)}{first}{served}{model}{spent}"
         span = call.duration or max((_end(a, call) for a in call.attempts), default=0.0) or 1e-9
         for attempt in call.attempts:
             yield f"{indent}  {_bar(attempt, call, span)} {_told(attempt)}"
@@ -84,6 +87,16 @@ def _lines(calls: list[CallRecord], indent: str = "") -> Iterator[str]:
             if told:
                 yield f"{indent}  - {told}"
         yield from _lines(call.children, indent + "    ")
+
+
+def _spent(figures: Figures) -> str:
+    if not figures.total_tokens:
+        return ""
+    about = "about " if figures.estimated else ""
+    cost = "cost unknown" if figures.cost is None else f"${figures.cost:f}"
+    missing = f" and {figures.unpriced} attempts of unknown cost" if figures.unpriced else ""
+    tokens = f"{figures.input_tokens:,} + {figures.output_tokens:,} tokens"
+    return f", {about}{tokens}, {cost}{missing if figures.cost is not None else ''}"
 
 
 def _bar(attempt: AttemptRecord, call: CallRecord, span: float) -> str:

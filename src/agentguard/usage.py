@@ -12,11 +12,13 @@ from agentguard.engine.bill import Figures
 from agentguard.engine.scope import Block
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Mapping
 
     from agentguard.engine.bill import Bill
     from agentguard.engine.records import CallRecord
     from agentguard.engine.scope import Scope
+
+    _Row = tuple[str | None, tuple[tuple[str, Hashable], ...]]  # the model, and the tags
 
 __all__ = ["usage"]
 
@@ -75,7 +77,7 @@ class usage(Figures, Block):  # noqa: N801  a block reads like a verb, as contex
         super().__init__()
         self._lock = threading.RLock()  # a listener that hears of a missing price may ask for sums
         self._heard: deque[tuple[CallRecord, Bill | None]] = deque()
-        self._rows: dict[tuple[Hashable, ...], Figures] = {}
+        self._rows: dict[_Row, Figures] = {}
 
     def surround(self, outer: Scope) -> Scope:
         """Listen to the calls inside, once, however often it is entered."""
@@ -95,8 +97,8 @@ class usage(Figures, Block):  # noqa: N801  a block reads like a verb, as contex
         with self._lock:
             self._settle()
             found: dict[Any, Figures] = {}
-            for (model, *tags), figures in self._rows.items():
-                value: Any = model if key == "model" else dict(_pairs(tags)).get(key)
+            for (model, tags), figures in self._rows.items():
+                value: Any = model if key == "model" else dict(tags).get(key)
                 found.setdefault(value, Figures())._merge(figures)  # noqa: SLF001  a base's own
             return found
 
@@ -147,8 +149,8 @@ class usage(Figures, Block):  # noqa: N801  a block reads like a verb, as contex
                 figures._requests += 1  # noqa: SLF001  a base's own
 
     def _row(self, call: CallRecord, bill: Bill) -> Figures:
-        tags = ((key, _label(value)) for key, value in sorted(call.tags.items()))
-        return self._rows.setdefault((bill.model, *tags), Figures())
+        tags = tuple((key, _label(value)) for key, value in sorted(call.tags.items()))
+        return self._rows.setdefault((bill.model, tags), Figures())
 
     def __repr__(self) -> str:
         return f"<usage: {self._sum()!r}>"
@@ -173,10 +175,6 @@ class usage(Figures, Block):  # noqa: N801  a block reads like a verb, as contex
         if total.unpriced:
             lines.append(f"{total.unpriced} of {total.attempts} attempts have no known cost")
         return "\n".join(lines)
-
-
-def _pairs(tags: Iterable[Hashable]) -> Sequence[tuple[str, Hashable]]:
-    return tags  # type: ignore[return-value]  what stands behind the model in a row's key
 
 
 def _label(value: object) -> Hashable:

@@ -114,10 +114,7 @@ class Bill:
         """Its tokens; None where none were told and none can be estimated."""
         if self._unsettled is not None:
             with _lock:
-                unsettled, model = self._unsettled, self.model
-                if unsettled is not None and model is not None:
-                    self._usage = _estimate(unsettled, self._request, model)
-                    self._unsettled = self._request = None
+                self._settle()
         return self._usage
 
     @property
@@ -131,6 +128,11 @@ class Bill:
             if self._cost is None and self._usage is not None and tell is not None:
                 tell(str(self.model))
         return self._cost
+
+    def _settle(self) -> None:
+        if self._unsettled is not None and self.model is not None:
+            self._usage = _estimate(self._unsettled, self._request, self.model)
+            self._unsettled = self._request = None
 
     def _price(self) -> None:
         usage, model = self.usage, self.model

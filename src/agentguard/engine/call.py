@@ -172,6 +172,7 @@ class Attempt:
         record: for the listeners, None when there are none.
         recorded: what `record(...)` was given inside it.
         watched: whether anybody wants to hear how it ends.
+        metered: whether its stream was asked for usage that its caller did not ask for.
         nested: whether guarded calls were made inside it, which ask the model in its place.
         told_inside: whether a guarded call made inside it has told its usage, which then is its own.
         looked_at: whether anybody has asked for `reading`, perhaps before there was an answer.
@@ -184,6 +185,7 @@ class Attempt:
         "call",
         "first",
         "looked_at",
+        "metered",
         "nested",
         "record",
         "recorded",
@@ -200,7 +202,8 @@ class Attempt:
         self.value: Any = None
         self.record: AttemptRecord | None = None
         self.recorded: list[Reading] | None = None
-        self.watched = self.looked_at = self.nested = self.told_inside = False
+        self.watched = self.looked_at = self.metered = False
+        self.nested = self.told_inside = False
         self._ended = False
         self._ends: list[OutcomeHook] | None = None
         self._reading: Reading | None = None

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from agentguard.engine.call import Attempt, Outcome
+from agentguard.engine.metered import metered, unmetered
 from agentguard.engine.reply import Reply, Source
 from agentguard.engine.runtime import PLAIN, Runtime
 from agentguard.providers.shapes import is_stream, shape_of
@@ -139,7 +140,10 @@ async def invoke(call: Call) -> Reply:
             attempt.begin()
         if call.target.tool:
             call.acts()
-        value = await call.runtime.invoke(attempt)
+        if (call.record is not None or call.hooks) and call.target.endpoint.meters:
+            value = await metered(attempt)
+        else:
+            value = await call.runtime.invoke(attempt)
         if type(value) not in PLAIN:
             if is_stream(value):
                 return await _stream(attempt, value)
@@ -162,16 +166,14 @@ async def _stream(attempt: Attempt, iterator: Any) -> Reply:
     runtime = attempt.call.runtime
     if attempt.call.kwargs.get("stream") is not True:
         attempt.call.target.streams = True  # always, not only when it is asked to
-    if not runtime.is_async:
-        source = Source(attempt, iterator, iterator.__next__)
-    elif hasattr(iterator, "__anext__"):
-        source = Source(attempt, iterator, iterator.__anext__)
-    elif attempt.call.target.fn is not runtime.target.fn:
-        source = Source(attempt, iterator, iterator.__next__)
-        source.step = runtime.in_worker(source)
-    else:  # an async function that returns a sync iterator: its caller reads it as one
-        source = Source(attempt, iterator, iterator.__next__)
-        source.runtime = Runtime(False, runtime.target, runtime.options)
+    waits = runtime.is_async and hasattr(iterator, "__anext__")
+    step = iterator.__anext__ if waits else iterator.__next__
+    source = Source(attempt, iterator, unmetered(attempt, step, waits) if attempt.metered else step)
+    if runtime.is_async and not waits:
+        if attempt.call.target.fn is not runtime.target.fn:
+            source.step = runtime.in_worker(source)
+        else:  # an async function that returns a sync iterator: its caller reads it as one
+            source.runtime = Runtime(False, runtime.target, runtime.options)
     if runtime.ended:
         await source.close()
     else:

@@ -20,7 +20,7 @@ from agentguard.engine.trouble import trouble
 from agentguard.providers.shapes import is_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from agentguard.engine.call import Attempt
     from agentguard.engine.chain import Policy
@@ -232,11 +232,11 @@ class Runtime:
 
     def in_worker(self, source: Source) -> Callable[[], Awaitable[Any]]:
         """How an async call pulls the stream of a sync target: each item in a worker."""
-        iterator: Iterator[Any] = source.iterator
+        step = source.step
 
         def one() -> Any:
             try:
-                return next(iterator)
+                return step()
             except StopIteration as stop:
                 return Ended(stop.value)
 

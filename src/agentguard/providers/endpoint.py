@@ -36,6 +36,9 @@ _GENAI_ATTEMPTS: Final = 5
 _BELOW_THE_CACHE: Final = ("_generate", "_agenerate", "_stream", "_astream")
 """What LangChain's cache stands around: their keywords are no part of its keys."""
 
+_COMPLETIONS: Final = ("completion", "acompletion")
+"""LiteLLM's functions that take OpenAI's options for streams."""
+
 _SDK_RETRIES: Final = 2
 """What LangChain's max_retries=None becomes: the default of the openai and anthropic clients."""
 
@@ -53,11 +56,13 @@ class Endpoint:
         timeout: seconds that the client itself allows between bytes; None when none or unknown.
         takes_timeout: it accepts `timeout=` in seconds for one call, and nobody has set it yet.
         official: it is the vendor's own host, reached without a wrapper that might change answers.
+        meters: it takes `stream_options`, in a request with `messages`.
     """
 
     __slots__ = (
         "base_url",
         "max_retries",
+        "meters",
         "model",
         "official",
         "provider",
@@ -73,6 +78,7 @@ class Endpoint:
         self.timeout: float | None = None
         self.takes_timeout = False
         self.official = False
+        self.meters = False
 
     def __repr__(self) -> str:
         known = ((name, getattr(self, name)) for name in self.__slots__)
@@ -124,6 +130,7 @@ def _look(fn: object, seen: Endpoint) -> None:
         host == name or host.endswith((f".{name}", f"-{name}")) for name in _OFFICIAL
     )
     seen.takes_timeout = seen.takes_timeout and not wrapped and "timeout" not in fixed
+    seen.meters = seen.meters and not wrapped
 
 
 def _is_transparent(wrapper: object, inner: object) -> bool:
@@ -153,6 +160,7 @@ def _recognise(fn: object, owner: object, seen: Endpoint) -> bool:
         if (package, name) == ("litellm", "Router"):
             seen.provider = "litellm"
             seen.max_retries = _count(read(owner, "num_retries"))
+            seen.meters = read(fn, "__name__") in _COMPLETIONS
             return True
     return False
 
@@ -163,6 +171,7 @@ def _sdk(fn: object, owner: object, package: str, seen: Endpoint) -> bool:
     _client(owner if itself else read(owner, "_client"), seen)
     seen.provider = package
     seen.takes_timeout = _has_parameter(fn, "timeout")
+    seen.meters = package == "openai" and (itself or read(fn, "__name__") == "create")
     return True
 
 
@@ -195,6 +204,7 @@ def _litellm(fn: object, seen: Endpoint) -> bool:
         return False
     seen.provider = "litellm"
     seen.takes_timeout = _has_parameter(fn, "timeout")
+    seen.meters = read(fn, "__name__") in _COMPLETIONS
     return True
 
 

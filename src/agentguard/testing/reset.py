@@ -13,8 +13,9 @@ def reset() -> None:
     """Put the library's process-wide state back to its beginning.
 
     Retry budgets are full again; streams that were left open are closed and settled; prices that
-    were added are gone. The pytest plugin does this after each test. What belongs to a policy object, such as a breaker's circuits,
-    stays with it: make the policy in the test, or in a fixture.
+    were added are gone; what was warned of once is warned of again. The pytest plugin does this
+    after each test. What belongs to a policy object, such as a breaker's circuits, stays with it:
+    make the policy in the test, or in a fixture.
 
     Examples:
         >>> from agentguard.testing import reset
@@ -26,6 +27,12 @@ def reset() -> None:
     prices = _loaded("agentguard.tokens.prices")
     if prices is not None:
         prices.forget()
+    bill = _loaded("agentguard.engine.bill")
+    if bill is not None:
+        bill.forget_warnings()
+    options = _loaded("agentguard.providers.stream_options")
+    if options is not None:
+        options.forget()
     streams = _loaded("agentguard.engine.streams")
     if streams is not None:
         streams.settle_lost()
