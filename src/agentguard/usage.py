@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from agentguard import events
 from agentguard.engine import workers
 from agentguard.engine.bill import Figures
+from agentguard.engine.lost import settle_lost
 from agentguard.engine.scope import Block
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class usage(Figures, Block):  # noqa: N801  a block reads like a verb, as contex
         Returns:
             Figures by value, in the order they came; under None what has no such value.
         """
+        settle_lost()
         with self._lock:
             self._settle()
             found: dict[Any, Figures] = {}
@@ -118,6 +120,7 @@ class usage(Figures, Block):  # noqa: N801  a block reads like a verb, as contex
             workers.start(self._settle)
 
     def _sum(self) -> Figures:
+        settle_lost()  # a stream that was let go of has ended, though nobody has told it
         with self._lock:
             self._settle()
             total = Figures()

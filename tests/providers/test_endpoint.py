@@ -55,6 +55,7 @@ def chat_model(name: str, **options: Any) -> Any:
 def facts(seen: Endpoint) -> dict[str, object]:
     """Return what is known, leaving out what is not."""
     values = {name: getattr(seen, name) for name in Endpoint.__slots__}
+    del values["meters"]  # a fact about one method, see test_who_takes_the_option_of_streams
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -360,3 +361,18 @@ def test_wrappers_in_a_circle_end():
 
     fn.__wrapped__ = fn
     assert repr(endpoint(fn)) == "Endpoint()"
+
+
+def test_who_takes_the_option_of_streams():
+    """`stream_options` is known to chat completions of the openai SDK, bare or in a partial."""
+    sdk = client("openai", asynchronous=False)
+    assert endpoint(sdk.chat.completions.create).meters
+    assert endpoint(functools.partial(sdk.chat.completions.create, stream=True)).meters
+    assert not endpoint(sdk.chat.completions.with_raw_response.create).meters
+    assert not endpoint(client("anthropic", asynchronous=False).messages.create).meters
+
+    @functools.wraps(sdk.chat.completions.create)
+    def mine(**options):
+        return sdk.chat.completions.create(**options)
+
+    assert not endpoint(mine).meters

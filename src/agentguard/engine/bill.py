@@ -302,7 +302,7 @@ def _settled(readings: list[Reading], *, completed: bool) -> bool:
 
 def _request(call: Call) -> Any:
     """What of the arguments is the prompt, as far as it can be seen."""
-    kwargs = call.kwargs
+    kwargs = call.target.given(call.kwargs)
     if any(name in kwargs for name in _REQUESTS):
         return kwargs
     named = (value for name, value in kwargs.items() if name != "model")

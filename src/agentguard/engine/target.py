@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agentguard.providers.endpoint import Endpoint, endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Mapping
 
 __all__ = ["Target", "name_of"]
 
@@ -80,6 +80,11 @@ class Target:
             return (seen.provider, seen.base_url, seen.model)
         fn = getattr(self.fn, "__func__", self.fn)
         return fn if fn.__hash__ is not None else id(fn)
+
+    def given(self, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The keyword arguments of a call, with those that a `functools.partial` gives."""
+        fn = self.fn
+        return {**fn.keywords, **kwargs} if isinstance(fn, functools.partial) else kwargs
 
     def renamed(self, name: str) -> Target:
         """The same callable under another name, for a call with other arguments."""

@@ -106,7 +106,7 @@ def endpoint(fn: object) -> Endpoint:
 
 def _look(fn: object, seen: Endpoint) -> None:
     fixed: dict[str, Any] = {}
-    wrapped = False
+    wrapped = raw = False
     for _ in range(_DEEPEST):
         if isinstance(fn, functools.partial):
             fixed = {**fn.keywords, **fixed}
@@ -119,6 +119,7 @@ def _look(fn: object, seen: Endpoint) -> None:
         if owner is not None or not callable(inner):
             break
         wrapped = wrapped or not _is_transparent(fn, inner)
+        raw = raw or _home(fn).endswith("_response")  # with_raw_response, whose answer is no stream
         fn = inner
     if seen.provider is None:
         return
@@ -130,13 +131,18 @@ def _look(fn: object, seen: Endpoint) -> None:
         host == name or host.endswith((f".{name}", f"-{name}")) for name in _OFFICIAL
     )
     seen.takes_timeout = seen.takes_timeout and not wrapped and "timeout" not in fixed
-    seen.meters = seen.meters and not wrapped
+    seen.meters = seen.meters and not (wrapped or raw)
 
 
 def _is_transparent(wrapper: object, inner: object) -> bool:
     """Tell an SDK's or a tracer's own wrapper from one whose effect nobody knows."""
-    home = _package(str(cast("dict[str, Any]", read(wrapper, "__globals__") or {}).get("__name__")))
+    home = _package(_home(wrapper))
     return home in _TRANSPARENT or home == _package(type(read(inner, "__self__")).__module__)
+
+
+def _home(fn: object) -> str:
+    """The module that a function was written in, whatever `functools.wraps` says."""
+    return str(cast("dict[str, Any]", read(fn, "__globals__") or {}).get("__name__"))
 
 
 def _package(module: str) -> str:

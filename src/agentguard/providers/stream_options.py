@@ -33,8 +33,7 @@ def asking(target: Target, kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
         target: what will be called.
         kwargs: with which keyword arguments.
     """
-    fixed = _fixed(target.fn)
-    known = {**fixed, **kwargs}
+    known = target.given(kwargs)
     if known.get("stream") is not True or "messages" not in known or not target.endpoint.meters:
         return None
     options: Any = known.get(_OPTION)
@@ -64,29 +63,28 @@ def refused(error: Exception, target: Target, kwargs: Mapping[str, Any]) -> bool
         return False
     if len(_refusing) >= _MOST:
         _refusing.clear()
-    _refusing.add(_place(target, {**_fixed(target.fn), **kwargs}))
+    _refusing.add(_place(target, target.given(kwargs)))
     return True
 
 
 def tells_usage_alone(item: Any) -> bool:
-    """Whether a chunk is the one that the option adds: usage, and no choice.
+    """Whether a chunk is the one that the option adds: usage, and in LiteLLM an empty choice.
 
     Args:
         item: of a stream of chat completions.
     """
     known = fields(item)
-    return known.get("choices") == [] and known.get("usage") is not None
+    return known.get("usage") is not None and not any(map(_says, known.get("choices") or ()))
+
+
+def _says(choice: Any) -> bool:
+    known = fields(choice)
+    return known.get("finish_reason") is not None or any(fields(known.get("delta")).values())
 
 
 def forget() -> None:
     """Ask every server anew."""
     _refusing.clear()
-
-
-def _fixed(fn: Any) -> Mapping[str, Any]:
-    """What a `functools.partial` gives beside the arguments of the call."""
-    found: Mapping[str, Any] = getattr(fn, "keywords", {})
-    return found if isinstance(found, dict) else {}
 
 
 def _place(target: Target, kwargs: Mapping[str, Any]) -> Hashable:
