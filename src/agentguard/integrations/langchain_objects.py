@@ -55,10 +55,10 @@ def guarded(thing: T, guard: Guard) -> T:
     if root is None:
         return cast("T", _runnable(thing, guard))
     own = [name for name in names if getattr(base, name, None) is not getattr(root, name, None)]
-    tool = root.__name__ == "BaseTool"
+    method = _ToolMethod if root.__name__ == "BaseTool" else Method
 
     def make(base: type, guard: Guard) -> dict[str, Any]:
-        return {name: Method(base, guard, name, tool=tool) for name in own}
+        return {name: method(base, guard, name) for name in own}
 
     retries = _retries(thing, base)
     twin = guarded_copy(thing, guard, make, calls=own, notes=(_ONCE,) if retries else ())
@@ -83,7 +83,7 @@ def _runnable(thing: Any, guard: Guard) -> Any:
 
     def make(base: type, guard: Guard) -> dict[str, Any]:
         return {
-            **{name: Method(base, guard, name) for name in _OUTER},
+            **{name: _RunnableMethod(base, guard, name) for name in _OUTER},
             **{name: _Fed(base, guard, name) for name in _FED},
             # A class's own may call the steps inside, all at once for all items.
             **{name: getattr(Runnable, name) for name in _BATCHES},
@@ -92,7 +92,24 @@ def _runnable(thing: Any, guard: Guard) -> Any:
     return guarded_copy(thing, guard, make, calls=(*_OUTER, *_FED, *_BATCHES))
 
 
-class _Fed(Method):
+class _ToolMethod(Method):
+    """A tool's: what it does is not done again, and it goes by the tool's name."""
+
+    def __init__(self, base: type, guard: Guard, name: str) -> None:
+        super().__init__(base, guard, name, tool=True)
+
+    def called(self, owner: Any) -> str:
+        return str(owner.name)
+
+
+class _RunnableMethod(Method):
+    """Goes by the name that LangChain's own traces have for the runnable."""
+
+    def called(self, owner: Any) -> str:
+        return f"{owner.get_name()}.{self._name}"
+
+
+class _Fed(_RunnableMethod):
     """A method whose first argument streams in: every attempt reads it from its beginning."""
 
     def __get__(self, owner: object, kind: type | None = None) -> Any:

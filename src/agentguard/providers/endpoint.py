@@ -36,6 +36,8 @@ _GENAI_ATTEMPTS: Final = 5
 _BELOW_THE_CACHE: Final = ("_generate", "_agenerate", "_stream", "_astream")
 """What LangChain's cache stands around: their keywords are no part of its keys."""
 
+_LANGCHAIN: Final = ("BaseLanguageModel", "Embeddings", "Runnable")
+
 _SDK_RETRIES: Final = 2
 """What LangChain's max_retries=None becomes: the default of the openai and anthropic clients."""
 
@@ -148,7 +150,7 @@ def _recognise(fn: object, owner: object, seen: Endpoint) -> bool:
             return _sdk(fn, owner, package, seen)
         if package == "google" and name in ("Models", "AsyncModels", "Chat", "AsyncChat"):
             return _genai(owner, seen)
-        if package == "langchain_core" and name in ("BaseLanguageModel", "Runnable"):
+        if package == "langchain_core" and name in _LANGCHAIN:
             return _langchain(fn, owner, seen)
         if (package, name) == ("litellm", "Router"):
             seen.provider = "litellm"
@@ -208,7 +210,7 @@ def _langchain(fn: object, owner: object, seen: Endpoint) -> bool:
     seen.provider = {"core": "langchain", "community": "langchain"}.get(
         vendor, vendor.partition("_")[0]
     )
-    client = read(model, "root_client")
+    client = read(model, "root_client") or read(read(model, "client"), "_client")
     if client is not None:
         _client(client, seen)
     else:
@@ -241,7 +243,7 @@ def _chat_model(owner: object) -> tuple[object, dict[str, Any], bool]:
     direct = True
     for _ in range(_DEEPEST):
         names = {name for _, name in _classes(owner)}
-        if "BaseLanguageModel" in names:
+        if "BaseLanguageModel" in names or "Embeddings" in names:
             return owner, fixed, direct
         if "RunnableBindingBase" in names:
             fixed = {**cast("dict[str, Any]", read(owner, "kwargs") or {}), **fixed}
