@@ -15,6 +15,7 @@ NEEDS = {
     "test_langchain_middleware.py": "langchain",
     "test_langchain_objects.py": "langchain-openai",
     "test_langgraph_agent.py": "langgraph",
+    "test_sdk_clients.py": "openai",
     "test_sse.py": "uvicorn",
     "test_web_disconnects.py": "uvicorn",
     "test_web_scope.py": "uvicorn",
