@@ -1,8 +1,10 @@
-"""What type checkers make of a guarded google-genai client: checked by `make check`, never run."""
+"""What type checkers make of a guarded google-genai client: checked by `make check`, never run.
+
+The SDK accepts images of PIL, whose types are unknown where PIL is not installed.
+"""
+# pyright: reportUnknownMemberType=false
 
 from __future__ import annotations
-# pyright: reportUnknownMemberType=false
-# The SDK accepts images of PIL, whose types are unknown where PIL is not installed.
 
 from collections.abc import AsyncIterator, Iterator
 from typing import assert_type
