@@ -10,12 +10,14 @@ from agentguard import events
 from agentguard.engine import marks
 from agentguard.engine.arguments import one_of, plain
 from agentguard.engine.chain import Policy
-from agentguard.engine.refuse import refuse
+from agentguard.engine.refuse import callable_alone, refuse
 from agentguard.engine.spelling import Spelled
 from agentguard.engine.target import Target
 from agentguard.engine.triggers import TRANSIENT, Triggers
 from agentguard.engine.trouble import trouble
 from agentguard.errors import InputRejected
+from agentguard.integrations import holder
+from agentguard.integrations.counterpart import counterpart
 from agentguard.providers.failures import classify
 
 if TYPE_CHECKING:
@@ -50,7 +52,8 @@ class Fallback(Policy):
     Args:
         *targets: callables with the guarded one's signature. A sync target of an async call runs
             in a worker thread; a target that answers at once in place of a stream arrives as a
-            stream of one item.
+            stream of one item. Around a client or a chat model also another client or model of the
+            same kind, which then makes the same call.
         model: repeat the call with this model instead, or with each of several in turn.
         on: what is fallen back from: exception types, kinds, "transient", or a predicate of the
             exception; one or several. Default: transient failures, exhausted quotas, open
@@ -92,7 +95,7 @@ class Fallback(Policy):
 
     def __init__(
         self,
-        *targets: Callable[..., Any],
+        *targets: object,
         model: str | Sequence[str] | None = None,
         on: Trigger | Sequence[Trigger] | None = None,
         when: Callable[[Any], bool] | None = None,
@@ -107,7 +110,8 @@ class Fallback(Policy):
                 )
             if isinstance(target, (list, tuple)):
                 raise TypeError("fallback() takes its targets one by one: fallback(first, second)")
-            refuse(target)
+            if callable_alone(target) or holder(target) is None:
+                refuse(target)
         plain("fallback", "when", when, "a function of the answer")
         one_of("fallback", "hold", hold, "all")
         self.models = _names(model)
@@ -116,7 +120,7 @@ class Fallback(Policy):
                 "fallback() needs somewhere to fall back to: fallback(another_function) or "
                 'fallback(model="...")'
             )
-        self.targets = tuple(map(Target, targets))
+        self.targets = tuple(map(_Alternative, targets))
         self.on = None if on is None else Triggers("fallback", on)
         self.when = when
         self.hold = hold
@@ -202,7 +206,7 @@ class Fallback(Policy):
         return kind in _CURED and not isinstance(error, InputRejected)
 
     def _alternatives(self, call: Call) -> list[Call]:
-        calls = [call.replace(target=target) for target in self.targets]
+        calls = [call.replace(target=each.instead_of(call.target)) for each in self.targets]
         for model in self.models:
             args, kwargs = with_model(call, model)
             target = call.target.renamed(f"{call.target.name} ({model})")
@@ -221,9 +225,10 @@ class Fallback(Policy):
                 f"{target.name} is a generator, and fallback(when=) would judge its answer when "
                 'half of it is with the user: pass hold="all" to hold it back until its end'
             )
+        instead = [each.instead_of(target) for each in self.targets]
         if not surely_sync(target):
             return
-        for each in self.targets:
+        for each in instead:
             if each.is_async:
                 raise TypeError(
                     f"{each.name} is asynchronous and cannot serve {target.name}, which is sync: "
@@ -236,11 +241,41 @@ class Fallback(Policy):
 
     def explain(self) -> Sequence[tuple[str, object]]:
         """Where it falls back to, and from what."""
-        names = [target.name for target in self.targets]
+        names = [each.name for each in self.targets]
         return [
             ("targets", ", ".join([*names, *(f"model={model}" for model in self.models)])),
             ("on", "default" if self.on is None else str(self.on)),
         ]
+
+
+class _Alternative:
+    """What may answer instead: a callable, or an object that has the call in question too."""
+
+    __slots__ = ("_known", "_thing", "name")
+
+    def __init__(self, thing: Any) -> None:
+        alone = callable_alone(thing) or holder(thing) is None
+        self._thing = thing
+        self._known: Target | dict[str, Target] = Target(thing) if alone else {}
+        self.name = type(thing).__name__ if isinstance(self._known, dict) else self._known.name
+
+    def instead_of(self, target: Target) -> Target:
+        """The target to call in place of this one."""
+        known = self._known
+        if isinstance(known, Target):
+            return known
+        found = known.get(target.name)
+        if found is None:
+            fn = counterpart(self._thing, target)
+            if fn is None:
+                raise TypeError(
+                    f"fallback() cannot ask the {self.name} for what {target.name} was asked: it has "
+                    "no such call. Pass a function that makes one of its own, with the same arguments"
+                )
+            name = f"{self.name}.{target.name.partition('.')[2]}"
+            found = Target(fn, f"another {name}" if name == target.name else name)
+            known[target.name] = found
+        return found
 
 
 def takes_model(fn: Callable[..., Any]) -> bool:
