@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.providers.sdk_targets import version
 
 NEEDS = {
+    "test_counterparts.py": "langchain-anthropic",
+    "test_pydantic_ai.py": "pydantic-ai-slim",
     "test_google_client.py": "google-genai",
     "test_litellm_router.py": "litellm",
     "test_asgi.py": "uvicorn",
