@@ -203,7 +203,6 @@ def _litellm(fn: object, seen: Endpoint) -> bool:
 def _langchain(fn: object, owner: object, seen: Endpoint) -> bool:
     model, fixed, direct = _chat_model(owner)
     if model is None:
-        seen.provider = "langchain"
         return True
     package = next((p for p, _ in _classes(model) if p.startswith("langchain_")), "langchain_core")
     vendor = package.removeprefix("langchain_")
