@@ -104,6 +104,7 @@ async def _events(
     loop = loop_or_refuse()
     task = loop.create_task(feed.run(), context=context)
     task.add_done_callback(lambda _: feed.ready.put_nowait(_OVER))
+    over = False
     try:
         while True:
             event = await feed.next(loop, heartbeat)
@@ -112,6 +113,7 @@ async def _events(
             yield event
             if event is not _SILENCE:
                 feed.wanted.release()
+        over = True
         error = task.exception()
         if error is None:
             yield _event(feed.end(), "done")
@@ -125,7 +127,7 @@ async def _events(
         finally:
             error = None  # its traceback holds this frame
     finally:
-        if not task.done():
+        if not over:
             await kept(_stop(task))
 
 
@@ -242,7 +244,7 @@ class _Sync:
             if closing is not None:
                 self._context.run(closing)
         except Exception as error:
-            trouble("closing a stream whose reader had left", error)
+            trouble("closing a stream", error, "its client had left")
 
 
 def _closing(stream: Any, iterator: Any, *names: str) -> Callable[[], Any] | None:
@@ -251,7 +253,7 @@ def _closing(stream: Any, iterator: Any, *names: str) -> Callable[[], Any] | Non
 
 
 async def _stop(task: asyncio.Task[None]) -> None:
-    """Cancel the reader of a stream, and wait until it has closed it."""
+    """Nobody listens any more: cancel the reader of a stream, and wait until it has closed it."""
     import asyncio
 
     task.cancel()
@@ -260,8 +262,9 @@ async def _stop(task: asyncio.Task[None]) -> None:
     except asyncio.CancelledError:
         task.cancel()  # its time for closing is over as well
         raise
-    if not task.cancelled() and (error := task.exception()) is not None:
-        trouble("closing a stream whose reader had left", error)
+    error = None if task.cancelled() else task.exception()
+    if error is not None and http_error(error) is None:  # else its guard has told of it
+        trouble("reading a stream", error, "its client had left")
 
 
 def _event(payload: object, name: str = "") -> bytes:
