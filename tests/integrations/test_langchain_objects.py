@@ -200,6 +200,36 @@ def test_another_model_answers(provider: FakeProvider, vendor: Callable[..., Any
 
 @every_call
 @every_vendor
+def test_another_vendors_model_answers(
+    provider: FakeProvider, vendor: Callable[..., Any], how: str
+):
+    """`fallback(other)` makes the same call of the other model, guarded or not."""
+    provider.script(fault.status(503), fault.status(503))
+    other = guard(at_once())((anthropic if vendor is openai else openai)(provider))
+
+    async def there() -> Any:
+        model = guard(fallback(other), timeout(20))(vendor(provider))
+        try:
+            if how == "astream":
+                return [chunk async for chunk in model.astream("hi")]
+            return await model.ainvoke("hi")
+        finally:
+            await aclose(model)
+            await aclose(other)
+
+    with report() as seen:
+        if how.startswith("a"):
+            assert said(asyncio.run(there())) == WHOLE
+        else:
+            assert said(called(guard(fallback(other), timeout(20))(vendor(provider)), how)) == WHOLE
+
+    assert len({each.protocol for each in provider.journal}) == 2
+    assert statuses(provider) == [503, 503, 200]
+    assert seen.calls[0].model != provider.journal[0].model
+
+
+@every_call
+@every_vendor
 def test_an_open_circuit_lets_no_request_through(
     provider: FakeProvider, vendor: Callable[..., Any], how: str
 ):
