@@ -21,6 +21,7 @@ LAZY = {
     "pybreaker",
     "pydantic",
     "redis",
+    "starlette",
     "structlog",
     "tenacity",
     "tiktoken",
