@@ -8,7 +8,8 @@ import functools
 import gc
 import pickle
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import Any
 
@@ -26,6 +27,7 @@ from agentguard import (
     errors,
     explain,
     fallback,
+    flush,
     guard,
     report,
     timeout,
@@ -48,6 +50,7 @@ from tests.integrations.clients import (
     text_stream,
     unary,
 )
+from tests.providers.sdk_targets import version
 from tests.scenarios.ways import (
     CHAT,
     CLAUDE,
@@ -116,6 +119,13 @@ def _collect() -> Iterator[None]:
     """Collect what SDKs forget to close while the warnings about it are still filtered."""
     yield
     gc.collect()
+
+
+def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for what another thread does."""
+    last = time.monotonic() + seconds
+    while not true() and time.monotonic() < last:
+        time.sleep(0.01)
 
 
 @every_way
@@ -668,20 +678,21 @@ def test_azure_clients(provider: FakeProvider, is_async: bool):
     ]
 
 
-def test_vertex_clients_are_guarded_where_they_ask_for_messages(provider: FakeProvider):
-    """Their path is rewritten further in, and their resources are made with the client."""
-    pytest.importorskip("google.auth")
-    original = anthropic.AnthropicVertex(
-        region="eu", project_id="p", access_token="t", base_url=provider.url, max_retries=0
-    )
-    client = guard(fallback(lambda **request: request["model"], on=Exception))(original)
+if version("google-auth") >= 0:
 
-    with report() as seen:
-        assert client.messages.create(**CLAUDE) == CLAUDE["model"]
+    def test_vertex_clients_are_guarded_where_they_ask_for_messages(provider: FakeProvider):
+        """Their path is rewritten further in, and their resources are made with the client."""
+        original = anthropic.AnthropicVertex(
+            region="eu", project_id="p", access_token="t", base_url=provider.url, max_retries=0
+        )
+        client = guard(fallback(lambda **request: request["model"], on=Exception))(original)
 
-    client.close()
-    assert seen.calls[0].name == "AnthropicVertex.messages"
-    assert provider.journal[0].path.endswith(f"models/{CLAUDE['model']}:rawPredict")
+        with report() as seen:
+            assert client.messages.create(**CLAUDE) == CLAUDE["model"]
+
+        client.close()
+        assert seen.calls[0].name == "AnthropicVertex.messages"
+        assert provider.journal[0].path.endswith(f"models/{CLAUDE['model']}:rawPredict")
 
 
 def test_a_reader_that_leaves_a_manager_closes_the_connection(provider: FakeProvider):
@@ -739,22 +750,20 @@ def test_a_stream_that_nobody_holds_is_closed(provider: FakeProvider, way: Way):
     async def use() -> None:
         client = at_once()(way.client(provider))
         found = attrgetter(way.method)(client)
-        answer = found(**way.arguments, **({} if found.__name__ == "stream" else {"stream": True}))
-        answer = await (
-            entered(answer)
-            if hasattr(answer, "__enter__") or hasattr(answer, "__aenter__")
-            else settled(answer)
-        )
+        asked = {} if found.__name__ == "stream" else {"stream": True}
+        answer = found(**way.arguments, **asked)
+        block = hasattr(answer, "__enter__") or hasattr(answer, "__aenter__")
+        answer = await (entered(answer) if block else settled(answer))
         del answer, found
         gc.collect()
-        await settled(asyncio.sleep(0.05) if way.is_async else None)
-        assert await (
-            asyncio.to_thread(provider.settle) if way.is_async else settled(provider.settle())
-        )
+        settle = provider.settle
+        assert await settled(asyncio.to_thread(settle) if way.is_async else settle())
         await settled(client.close())
 
     with report() as seen:
         way.driven(use())
+        flush()
+        until(lambda: seen.calls[0].outcome != "running")
 
     assert provider.journal[0].client_disconnected
     assert [each.outcome for each in seen.calls] == ["abandoned"]
@@ -763,7 +772,7 @@ def test_a_stream_that_nobody_holds_is_closed(provider: FakeProvider, way: Way):
 def test_threads_and_event_loops_share_a_guard(provider: FakeProvider):
     """One guarded client in eight threads, and a loop in each of four more, all at once."""
     provider.schedule(lambda number, _: fault.status(500) if number % 3 == 0 else None)
-    guards = guard(at_once(attempts=5, budget=None), timeout(20))
+    guards = guard(at_once(attempts=30, budget=None), timeout(20))
     client = guards(opened(provider, "openai", is_async=False))
     texts: list[str] = []
 

@@ -15,7 +15,7 @@ import agentguard as ag
 
 guards = ag.guard(ag.retry(), ag.timeout(30))
 client = guards(openai.OpenAI())
-claude = ag.retry(anthropic.Anthropic())
+claude = ag.retry()(anthropic.Anthropic())
 
 assert_type(client, openai.OpenAI)
 assert_type(claude, anthropic.Anthropic)
