@@ -217,9 +217,9 @@ def test_a_header_given_by_hand(worker: Worker):
 
 def test_a_tag_that_is_no_json_stays_behind(worker: Worker):
     """A tag that cannot be written as JSON is told of when the task is sent; the others arrive."""
-    with context(user="u", lock=object()):
-        with pytest.warns(UserWarning, match=r"context\(lock=\.\.\.\) is a object"):
-            sent = worker.send("plain")
+    told = pytest.warns(UserWarning, match=r"context\(lock=\.\.\.\) is a object")
+    with context(user="u", lock=object()), told:
+        sent = worker.send("plain")
     assert result(sent)["tags"] == {"user": "u"}
 
 
