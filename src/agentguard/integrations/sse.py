@@ -128,7 +128,7 @@ async def _events(
             error = None  # its traceback holds this frame
     finally:
         if not over:
-            await kept(_stop(task))
+            await kept(_stop(feed, task))
 
 
 class _Feed:
@@ -138,6 +138,7 @@ class _Feed:
         wanted: released when the consumer has got rid of an event and comes for another.
         ready: holds one event at most, and beats of silence.
         sent: the text in the events so far.
+        closing: the stream is read no further, and closed: that must not be cancelled.
     """
 
     def __init__(self, stream: Any, render: Callable[[Any], object] | None) -> None:
@@ -149,6 +150,7 @@ class _Feed:
         self.wanted = asyncio.Semaphore(0)
         self.ready: asyncio.Queue[bytes] = asyncio.Queue()
         self.sent: list[str] = []
+        self.closing = False
 
     async def run(self) -> None:
         """Read to the end, and close whatever comes."""
@@ -160,6 +162,7 @@ class _Feed:
                     self.ready.put_nowait(_event(payload))
                     await self.wanted.acquire()
         finally:
+            self.closing = True
             await items.close()
 
     async def next(self, loop: asyncio.AbstractEventLoop, heartbeat: float | None) -> bytes:
@@ -252,11 +255,12 @@ def _closing(stream: Any, iterator: Any, *names: str) -> Callable[[], Any] | Non
     return next(filter(callable, found), None)
 
 
-async def _stop(task: asyncio.Task[None]) -> None:
+async def _stop(feed: _Feed, task: asyncio.Task[None]) -> None:
     """Nobody listens any more: cancel the reader of a stream, and wait until it has closed it."""
     import asyncio
 
-    task.cancel()
+    if not feed.closing:
+        task.cancel()
     try:
         await asyncio.wait({task})
     except asyncio.CancelledError:
