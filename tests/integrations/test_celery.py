@@ -61,7 +61,6 @@ def broker() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def work(broker: str) -> ModuleType:
     """Return the module of tasks, as a client imports it."""
-    os.environ["CELERY_BROKER"] = broker
     from tests.integrations import celery_work
 
     celery_work.app.conf.update(broker_url=broker, result_backend=broker)
@@ -358,3 +357,18 @@ def test_without_celery(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "celery.signals", None)
     with pytest.raises(ImportError, match=r"pip install 'agentguard-decorators\[celery\]'"):
         install(object())
+
+
+def test_the_example():
+    """The example runs as a script, without a broker."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "examples/celery_tasks.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "a summary" in done.stdout
+    assert "ask  completed" in done.stdout
