@@ -695,6 +695,42 @@ if version("google-auth") >= 0:
         assert provider.journal[0].path.endswith(f"models/{CLAUDE['model']}:rawPredict")
 
 
+@both
+@pytest.mark.parametrize("streams", [False, True], ids=["unary", "stream"])
+def test_each_request_of_a_tool_runner_is_a_call(
+    provider: FakeProvider, is_async: bool, streams: bool
+):
+    """Every turn of it is guarded, and the tool runs once."""
+    provider.script(fault.status(503), fault.ok(tools=[("weather", {"city": "Seoul"})]))
+    provider.script(fault.error("overloaded", after=0) if streams else fault.status(503))
+    asked: list[str] = []
+
+    def weather(city: str) -> str:
+        """Tell the weather."""
+        asked.append(city)
+        return "sunny"
+
+    async def aweather(city: str) -> str:
+        """Tell the weather."""
+        return weather(city)
+
+    tool = anthropic.beta_async_tool(aweather) if is_async else anthropic.beta_tool(weather)
+    tool.name = "weather"
+
+    async def use() -> None:
+        client = at_once()(opened(provider, "anthropic", is_async=is_async))
+        runner = client.beta.messages.tool_runner(**CLAUDE, tools=[tool], stream=streams)
+        await items_of(runner)
+        await settled(client.close())
+
+    with report() as seen:
+        PLAIN[is_async].driven(use())
+
+    assert asked == ["Seoul"]
+    assert len(seen.calls) == 2
+    assert len(provider.journal) == 4
+
+
 def test_a_reader_that_leaves_a_manager_closes_the_connection(provider: FakeProvider):
     """After one event the provider sees its client leave, and the report says abandoned."""
     provider.always(fault.ok(chunks=["x " * 1000] * 200, each=0.01))
