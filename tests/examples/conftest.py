@@ -11,6 +11,7 @@ NEEDS = {
     "test_clients.py": ("openai", "anthropic"),
     "test_demo.py": ("openai", "anthropic"),
     "test_google_client.py": ("google-genai",),
+    "test_langchain_agent.py": ("langchain", "langchain-openai"),
     "test_litellm_router.py": ("litellm",),
 }
 collect_ignore = [file for file, packages in NEEDS.items() if min(map(version, packages)) < 0]

@@ -228,6 +228,41 @@ def test_another_vendors_model_answers(
     assert seen.calls[0].model != provider.journal[0].model
 
 
+def canned() -> dict[str, Callable[..., Any]]:
+    """What may stand in for a chat model, called with its messages."""
+
+    def text(messages: list[BaseMessage], **_: Any) -> str:
+        return f"sorry, {messages[0].content}"
+
+    def pieces(messages: list[BaseMessage], **_: Any) -> Iterator[str]:
+        yield from ("sorry, ", str(messages[0].content))
+
+    return {
+        "text": text,
+        "message": lambda messages, **_: AIMessage(text(messages)),
+        "result": lambda messages, **_: ChatResult(
+            generations=[ChatGeneration(message=AIMessage(text(messages)))]
+        ),
+        "pieces": pieces,
+    }
+
+
+@every_call
+@pytest.mark.parametrize("answer", canned())
+@every_vendor
+def test_a_function_answers_in_place_of_a_model(
+    provider: FakeProvider, vendor: Callable[..., Any], answer: str, how: str
+):
+    """With text, a message or a result; as LangChain wants it, in callbacks and chains too."""
+    if answer == "pieces" and how.endswith("invoke"):
+        return  # a generator stands in for a stream
+    provider.always(fault.status(503))
+    model = guard(fallback(canned()[answer]))(vendor(provider))
+    assert said(called(model, how)) == "sorry, hi"
+    if not how.startswith("a"):
+        assert "".join(called(model | StrOutputParser(), how)) == "sorry, hi"
+
+
 @every_call
 @every_vendor
 def test_an_open_circuit_lets_no_request_through(

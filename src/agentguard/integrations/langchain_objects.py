@@ -11,6 +11,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from agentguard.integrations.held import Method, guarded_copy, held
+from agentguard.integrations.langchain_answers import ChatMethod
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -55,7 +56,7 @@ def guarded(thing: T, guard: Guard) -> T:
     if root is None:
         return cast("T", _runnable(thing, guard))
     own = [name for name in names if getattr(base, name, None) is not getattr(root, name, None)]
-    method = _ToolMethod if root.__name__ == "BaseTool" else Method
+    method = _METHODS.get(root.__name__, Method)
 
     def make(base: type, guard: Guard) -> dict[str, Any]:
         return {name: method(base, guard, name) for name in own}
@@ -100,6 +101,9 @@ class _ToolMethod(Method):
 
     def called(self, owner: Any) -> str:
         return str(owner.name)
+
+
+_METHODS: Final = {"BaseChatModel": ChatMethod, "BaseTool": _ToolMethod}
 
 
 class _RunnableMethod(Method):
