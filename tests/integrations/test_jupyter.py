@@ -69,6 +69,17 @@ def notebook(provider: FakeProvider) -> Iterator[Notebook]:
             "say = [{'role': 'user', 'content': 'hi'}]\n"
             "options = dict(model='gpt-4o-mini', messages=say)\n"
             "safe = ag.guard(ag.retry(attempts=3), ag.breaker(), ag.timeout(20))\n"
+            "client = openai.OpenAI(base_url=url, api_key='sk-test', max_retries=0)\n"
+            "aclient = openai.AsyncOpenAI(base_url=url, api_key='sk-test', max_retries=0)\n"
+            "tell = safe(client.chat.completions.create)\n"
+            "atell = safe(aclient.chat.completions.create)\n"
+            "@safe\n"
+            "def ask():\n"
+            "    return client.chat.completions.create(**options).choices[0].message.content\n"
+            "@safe\n"
+            "async def aask():\n"
+            "    answer = await aclient.chat.completions.create(**options)\n"
+            "    return answer.choices[0].message.content\n"
         )
         yield running
 
@@ -86,11 +97,6 @@ def test_a_loop_is_running(notebook: Notebook):
 def test_a_sync_function(notebook: Notebook, provider: FakeProvider):
     """The real sync client under a guard is retried in a cell, with its waits and time bound."""
     provider.script(fault.status(503), "two")
-    notebook.run(
-        "client = openai.OpenAI(base_url=url, api_key='sk-test', max_retries=0)\n"
-        "@safe\n"
-        "def ask(): return client.chat.completions.create(**options).choices[0].message.content\n"
-    )
     assert notebook.run("ask()") == "'two'"
     assert len(provider.journal) == 2
 
@@ -98,7 +104,6 @@ def test_a_sync_function(notebook: Notebook, provider: FakeProvider):
 def test_a_sync_stream(notebook: Notebook):
     """A guarded stream of the sync client is read by `for` in a cell."""
     out = notebook.run(
-        "tell = safe(client.chat.completions.create)\n"
         "for chunk in tell(stream=True, **options):\n"
         "    print(chunk.choices[0].delta.content or '', end='') if chunk.choices else None\n"
     )
@@ -108,22 +113,13 @@ def test_a_sync_stream(notebook: Notebook):
 def test_an_awaited_coroutine(notebook: Notebook, provider: FakeProvider):
     """`await` at the top of a cell works on the real async client under a guard."""
     provider.script(fault.status(503), "two")
-    out = notebook.run(
-        "aclient = openai.AsyncOpenAI(base_url=url, api_key='sk-test', max_retries=0)\n"
-        "@safe\n"
-        "async def aask():\n"
-        "    answer = await aclient.chat.completions.create(**options)\n"
-        "    return answer.choices[0].message.content\n"
-        "await aask()\n"
-    )
-    assert out == "'two'"
+    assert notebook.run("await aask()") == "'two'"
     assert len(provider.journal) == 2
 
 
 def test_async_for(notebook: Notebook):
     """`async for` at the top of a cell reads a guarded stream."""
     out = notebook.run(
-        "atell = safe(aclient.chat.completions.create)\n"
         "async for chunk in await atell(stream=True, **options):\n"
         "    print(chunk.choices[0].delta.content or '', end='') if chunk.choices else None\n"
     )
