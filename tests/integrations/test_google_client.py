@@ -206,6 +206,17 @@ def test_a_retry_repeats_a_request_and_no_function(provider: FakeProvider, way: 
     assert len(provider.journal) == 4
 
 
+@every_way
+def test_a_dropped_connection_is_one_request(provider: FakeProvider, way: Way):
+    """Over aiohttp the SDK would ask again by itself, after a pause, were it not told to ask once."""
+    provider.always(fault.drop())
+    with client_of(provider) as client, report() as seen, pytest.raises(Exception, match=r"."):
+        way.ask(guard(at_once(attempts=1))(client))
+
+    assert [attempt.kind for attempt in seen.calls[0].attempts] == ["connection"]
+    assert len(provider.journal) == 1
+
+
 @every_stream
 def test_what_was_read_is_not_repeated(provider: FakeProvider, way: Way):
     """A stream that breaks after its first words fails, with what had arrived."""
