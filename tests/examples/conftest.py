@@ -10,6 +10,7 @@ from tests.providers.sdk_targets import version
 NEEDS = {
     "test_clients.py": ("openai", "anthropic"),
     "test_demo.py": ("openai", "anthropic"),
+    "test_fastapi_app.py": ("openai", "uvicorn"),
     "test_google_client.py": ("google-genai",),
     "test_langchain_agent.py": ("langchain", "langchain-openai"),
     "test_litellm_router.py": ("litellm",),

@@ -283,9 +283,9 @@ def test_clients_that_leave_at_random_leave_nothing_behind(site, visits):
     assert site.tally.kinds["completed"] > visits / 10
 
 
-@pytest.mark.parametrize("shape", SSE)
-def test_what_sse_reads_is_let_go_without_the_collector(site, shape):
-    """A client that leaves an event stream has it closed at once, not at the next collection."""
+@pytest.mark.parametrize("shape", ["async generator", *SSE])
+def test_what_is_left_is_let_go_without_the_collector(site, shape):
+    """A client that leaves has its stream closed at once, not at the next collection."""
     chance = random.Random(5)
     site.provider.schedule(provided(random.Random(7)))
     visitors = [Visitor(chance, n) for n in range(24)]
