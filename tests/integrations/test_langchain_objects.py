@@ -56,6 +56,7 @@ from agentguard import (
     timeout,
 )
 from agentguard.testing import FakeProvider, fault
+from tests.providers.sdk_targets import version
 from tests.scenarios.ways import LEFT_TO_THE_COLLECTOR, arrived, at_once, kinds
 
 pytestmark = LEFT_TO_THE_COLLECTOR
@@ -438,6 +439,40 @@ def test_each_model_call_is_guarded_once_wherever_it_is_made(
 
     assert len(provider.journal) == (3 if "batch" in how else 1)
     assert len(counted.calls) == len(provider.journal)
+
+
+@pytest.mark.parametrize("place", ["bind", "with_config", "configurable"])
+@every_vendor
+def test_a_model_that_was_bound_before_is_guarded_in_its_binding(
+    provider: FakeProvider, vendor: Callable[..., Any], place: str
+):
+    """A binding hands the methods of its model out: what they return is guarded as well."""
+    counted = Seen()
+    plain = places()[place](vendor(provider))
+    safe = guard(counted)(plain)
+    assert type(safe).__name__ == type(plain).__name__
+
+    called(safe, "invoke")
+    called(safe, "stream")
+    called(safe.bind_tools([]) if place != "configurable" else safe, "invoke")
+    again = guard(timeout(20))(safe)
+    called(again, "invoke")
+
+    assert len(counted.calls) == len(provider.journal) == 4
+    assert [each["name"] for each in describe(again)["policies"]] == ["timeout", "seen"]
+    assert describe(safe)["requests"] == 1
+    plain.invoke("hi")
+    assert len(counted.calls) == 4
+
+
+if version("langchain") >= 0:
+
+    def test_a_model_that_is_chosen_at_each_call_is_refused():
+        """A guard around it would be lost by `bind_tools`: the message says what to guard instead."""
+        from langchain.chat_models import init_chat_model
+
+        with pytest.raises(TypeError, match="guard the models that it chooses from"):
+            guard(timeout(20))(init_chat_model(configurable_fields="any"))
 
 
 @every_call

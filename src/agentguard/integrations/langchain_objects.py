@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from agentguard.engine.guard import guard as Guard  # noqa: N812  the class, beside its instance
+    from agentguard.integrations.held import Held
 
 __all__ = ["guarded"]
 
@@ -39,6 +40,9 @@ _INNER: Final = {
 }
 """What makes the call, by base class. The base's own versions only delegate to each other."""
 
+_HOLDING: Final = {"RunnableBinding": "bound", "RunnableConfigurableFields": "default"}
+"""Runnables around one other, and where they keep it."""
+
 _OUTER: Final = ("invoke", "ainvoke", "stream", "astream")
 _FED: Final = ("transform", "atransform")
 _BATCHES: Final = ("batch", "abatch", "batch_as_completed", "abatch_as_completed")
@@ -54,7 +58,7 @@ def guarded(thing: T, guard: Guard) -> T:
     base = type(thing) if known is None else known.base
     root, names = _inner(base)
     if root is None:
-        return cast("T", _runnable(thing, guard))
+        return cast("T", _holding(thing, guard) or _runnable(thing, guard))
     own = [name for name in names if getattr(base, name, None) is not getattr(root, name, None)]
     method = _METHODS.get(root.__name__, Method)
 
@@ -73,6 +77,30 @@ def _inner(kind: type) -> tuple[type | None, Sequence[str]]:
         if base.__name__ in _INNER and base.__module__.startswith("langchain_core."):
             return base, _INNER[base.__name__]
     return None, ()
+
+
+def _holding(thing: Any, guard: Guard) -> Any | None:
+    """A binding and the like with a guarded model in it, since they hand its methods out."""
+    kinds = {base.__name__ for base in type(thing).__mro__}
+    if "_ConfigurableModel" in kinds:
+        raise TypeError(
+            "what init_chat_model(configurable_fields=...) returns makes a new model for each call, "
+            "which a guard around it would not reach: guard the models that it chooses from, or an "
+            "agent's model calls with guard(...).middleware()"
+        )
+    place = next((place for kind, place in _HOLDING.items() if kind in kinds), None)
+    if place is None or _inner(type(vars(thing)[place]))[0] is None:
+        return None
+    inner = guard(vars(thing)[place])
+    known = cast("Held", held(inner))
+    calls = [f"{place}.{name}" for name in known.calls]
+    twin = guarded_copy(thing, guard, _as_it_is, calls=calls, notes=known.notes)
+    vars(twin)[place] = inner
+    return twin
+
+
+def _as_it_is(_base: type, _guard: Guard) -> dict[str, Any]:
+    return {}
 
 
 def _runnable(thing: Any, guard: Guard) -> Any:
