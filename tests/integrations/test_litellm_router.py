@@ -396,3 +396,14 @@ def test_explain_says_what_is_off_and_what_stays(provider: FakeProvider):
     assert "at most 2 requests" in told
     assert "own retries (num_retries, retry policies) are off" in told
     assert "fallbacks and cooldowns between deployments work inside each attempt" in told
+
+
+def test_known_limit_a_new_model_list_of_the_original_is_not_the_copys(provider: FakeProvider):
+    """The copy has the deployments that there were when it was made."""
+    router = router_of(provider)
+    copy = guard(at_once())(router)
+    router.set_model_list([deployment(provider, "new", "openai/gpt-4o-mini")])
+
+    assert text_of(router.completion(model="new", messages=MESSAGES)) == WHOLE
+    with pytest.raises(litellm.BadRequestError):
+        copy.completion(model="new", messages=MESSAGES)
