@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from agentguard import events
 from agentguard.engine import marks
+from agentguard.engine.alternative import Alternative
 from agentguard.engine.arguments import one_of, plain
 from agentguard.engine.chain import Policy
-from agentguard.engine.refuse import callable_alone, refuse
 from agentguard.engine.spelling import Spelled
-from agentguard.engine.target import Target
 from agentguard.engine.triggers import TRANSIENT, Triggers
 from agentguard.engine.trouble import trouble
 from agentguard.errors import InputRejected
-from agentguard.integrations import holder
-from agentguard.integrations.counterpart import counterpart
 from agentguard.providers.failures import classify
 
 if TYPE_CHECKING:
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
     from agentguard.engine.call import Call
     from agentguard.engine.chain import Next
     from agentguard.engine.reply import Reply
+    from agentguard.engine.target import Target
     from agentguard.engine.triggers import Trigger
     from agentguard.errors import Kind
 
@@ -110,8 +108,6 @@ class Fallback(Policy):
                 )
             if isinstance(target, (list, tuple)):
                 raise TypeError("fallback() takes its targets one by one: fallback(first, second)")
-            if callable_alone(target) or holder(target) is None:
-                refuse(target)
         plain("fallback", "when", when, "a function of the answer")
         one_of("fallback", "hold", hold, "all")
         self.models = _names(model)
@@ -120,7 +116,7 @@ class Fallback(Policy):
                 "fallback() needs somewhere to fall back to: fallback(another_function) or "
                 'fallback(model="...")'
             )
-        self.targets = tuple(map(_Alternative, targets))
+        self.targets = tuple(map(Alternative, targets))
         self.on = None if on is None else Triggers("fallback", on)
         self.when = when
         self.hold = hold
@@ -246,36 +242,6 @@ class Fallback(Policy):
             ("targets", ", ".join([*names, *(f"model={model}" for model in self.models)])),
             ("on", "default" if self.on is None else str(self.on)),
         ]
-
-
-class _Alternative:
-    """What may answer instead: a callable, or an object that has the call in question too."""
-
-    __slots__ = ("_known", "_thing", "name")
-
-    def __init__(self, thing: Any) -> None:
-        alone = callable_alone(thing) or holder(thing) is None
-        self._thing = thing
-        self._known: Target | dict[str, Target] = Target(thing) if alone else {}
-        self.name = type(thing).__name__ if isinstance(self._known, dict) else self._known.name
-
-    def instead_of(self, target: Target) -> Target:
-        """The target to call in place of this one."""
-        known = self._known
-        if isinstance(known, Target):
-            return known
-        found = known.get(target.name)
-        if found is None:
-            fn = counterpart(self._thing, target)
-            if fn is None:
-                raise TypeError(
-                    f"fallback() cannot ask the {self.name} for what {target.name} was asked: it has "
-                    "no such call. Pass a function that makes one of its own, with the same arguments"
-                )
-            name = f"{self.name}.{target.name.partition('.')[2]}"
-            found = Target(fn, f"another {name}" if name == target.name else name)
-            known[target.name] = found
-        return found
 
 
 def takes_model(fn: Callable[..., Any]) -> bool:
