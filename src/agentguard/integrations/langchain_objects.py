@@ -89,9 +89,10 @@ def _holding(thing: Any, guard: Guard) -> Any | None:
             "agent's model calls with guard(...).middleware()"
         )
     place = next((place for kind, place in _HOLDING.items() if kind in kinds), None)
-    if place is None or _inner(type(vars(thing)[place]))[0] is None:
+    inside: object = None if place is None else getattr(thing, place)
+    if _inner(type(inside))[0] is None:
         return None
-    inner = guard(vars(thing)[place])
+    inner = guard(inside)
     known = cast("Held", held(inner))
     calls = [f"{place}.{name}" for name in known.calls]
     twin = guarded_copy(thing, guard, _as_it_is, calls=calls, notes=known.notes)
