@@ -86,7 +86,9 @@ def _held(thing: object, whole: Held) -> dict[str, Any]:
     facts = {"name": type(thing).__name__, "shape": "object"}
     told = {"calls": list(whole.calls), "notes": whole.told(thing)}
     first = attrgetter(whole.calls[0])(thing)
-    return facts | _guard(whole.guard, endpoint(first)) | told
+    inner = guarded(first)
+    acts = inner is not None and inner.target.tool  # there is no model to be seen in a tool
+    return facts | _guard(whole.guard, None if acts else endpoint(first)) | told
 
 
 def _guard(guard: guard, seen: Endpoint | None = None) -> dict[str, Any]:

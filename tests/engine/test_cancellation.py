@@ -271,9 +271,9 @@ async def run(scene: Scene, name: str, number: int) -> tuple[Any, int]:
 
     async def use() -> Any:
         with scene.hear:
-            return await getattr(scene, name)()
+            return await cancelled_at(getattr(scene, name)(), number, seen)
 
-    task = asyncio.create_task(cancelled_at(use(), number, seen))
+    task = asyncio.create_task(use())
     try:
         result = await task
     except asyncio.CancelledError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, cast
 
 from tests.providers.wire import (
     ANTHROPIC_START_USAGE,
@@ -320,6 +320,47 @@ def langchain(name: str, build: Callable[[JSON], Any]) -> list[Form]:
     ]
 
 
+def langchain_results() -> list[Form]:
+    """What LangChain's models return whole: the same message, one level down, or plain text."""
+    from langchain_core.messages import AIMessage
+    from langchain_core.outputs import ChatGeneration, ChatResult, Generation, LLMResult
+
+    def generation(wire: JSON) -> Any:
+        return ChatGeneration(message=AIMessage(**wire))
+
+    def classic(texts: Texts) -> JSON:
+        return {"text": texts[0, "text"]}
+
+    def completed(wire: JSON) -> Any:
+        figures = {"prompt_tokens": 12, "completion_tokens": 5}
+        return LLMResult(
+            generations=[[Generation(**wire, generation_info={"finish_reason": "stop"})]],
+            llm_output={"token_usage": figures, "model_name": "gpt-test"},
+        )
+
+    keys: list[Hashable] = [(0, *cast("tuple[Any, ...]", key)) for key in LANGCHAIN]
+
+    def inner(texts: Texts) -> JSON:
+        return langchain_wire({key[1:]: text for key, text in cast("Any", texts).items()})
+
+    def form(name: str, build: Callable[[JSON], Any]) -> Form:
+        return Form(name, build, inner, keys, keys[:1], (12, 5, 4, 3, 2), "stop")
+
+    return [
+        form("langchain-result", lambda wire: ChatResult(generations=[generation(wire)])),
+        form("langchain-llm-result", lambda wire: LLMResult(generations=[[generation(wire)]])),
+        Form(
+            "langchain-classic",
+            completed,
+            classic,
+            [(0, "text")],
+            [(0, "text")],
+            (12, 5, 0, 0, 0),
+            "stop",
+        ),
+    ]
+
+
 def _forms() -> list[Form]:
     legacy: list[Hashable] = [(0, "text")]
     found = [
@@ -359,6 +400,7 @@ def _forms() -> list[Form]:
         from langchain_core.messages import AIMessage
 
         found += langchain("langchain", lambda wire: AIMessage(**wire))
+        found += langchain_results()
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from unittest import mock
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentguard.errors import Kind
@@ -91,6 +91,8 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
+# The first text drawn in a checkout builds Hypothesis's Unicode tables, which alone is too slow.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8))
 def test_no_combination_of_attributes_makes_it_raise(attributes: dict[str, object]):
     """Whatever shape a body has, there is a verdict made of plain values."""

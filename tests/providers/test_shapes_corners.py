@@ -375,6 +375,60 @@ def test_invalid_calls_and_parsed_answers_of_langchain() -> None:
     assert "secret" in json.dumps(message)
 
 
+if installed("langchain"):
+
+    def test_an_agents_model_response_is_read_and_changed() -> None:
+        """Its first AI message is the answer; what was parsed from it is parsed anew."""
+        from langchain.agents.middleware import ModelResponse
+        from langchain_core.messages import AIMessage, ToolMessage
+        from pydantic import BaseModel
+
+        class Sky(BaseModel):
+            look: str
+
+        usage: Any = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+        call: Any = {"name": "Sky", "args": {"look": "secret"}, "id": "c", "type": "tool_call"}
+        answer = ModelResponse(
+            result=[
+                AIMessage("", tool_calls=[call], usage_metadata=usage),
+                ToolMessage("returned secret", tool_call_id="c"),
+            ],
+            structured_response=Sky(look="secret"),
+        )
+        shape = shape_of(answer)
+        assert (read(answer).text, read(answer).usage) == ("", Usage(1, 2))
+        joined = shape.join(answer, {c: t.replace("secret", "*") for c, t in shape.split(answer)})
+        assert joined.structured_response == Sky(look="*")
+        assert "secret" not in str(joined)
+        assert "secret" in str(answer.result[0])
+        assert shape.join(answer, {}) is answer
+        spoken = ModelResponse(result=[AIMessage('{"look": "secret"}')], structured_response=Sky)
+        assert shape.join(spoken, {(0, "content"): "no"}).structured_response == {}
+
+
+if installed("langchain_core"):
+
+    def test_the_chunks_of_a_classic_model() -> None:
+        """Text, and in the last one why it ended, with log-probabilities that spell it out."""
+        from langchain_core.messages import AIMessageChunk
+        from langchain_core.outputs import ChatGenerationChunk, GenerationChunk
+
+        info = {"finish_reason": "stop", "logprobs": {"tokens": ["secret"]}}
+        first, last = (
+            GenerationChunk(text="a "),
+            GenerationChunk(text="secret", generation_info=info),
+        )
+        assert read(first, last).text == "a secret"
+        assert (read(first).finished, read(first, last).finished) == (False, True)
+        shape = shape_of(last)
+        assert (shape.closes(first), shape.closes(last)) == ((), ((),))
+        assert "secret" not in str(shape.join(last, {("text",): "*"}))
+        assert shape.carrier(first, ("text",), "z").text == "z"
+        chunk = ChatGenerationChunk(message=AIMessageChunk("secret"), generation_info=info)
+        assert read(chunk).finish_reason == "stop"
+        assert "secret" not in str(shape_of(chunk).join(chunk, {("content",): "*"}))
+
+
 # -- objects that are no pydantic models -------------------------------------------------------
 
 

@@ -57,6 +57,7 @@ def scripted(harness: Harness, *answers: Any) -> list[Any]:
 
 
 def at_once(**options: Any) -> Any:
+    """A retry that does not wait."""
     return retry(wait=lambda _: 0.0, budget=None, **options)
 
 
@@ -149,9 +150,11 @@ def test_a_nested_stream_that_is_left():
 
     @at_once()
     def each(messages, model):
-        for item in inner(messages=messages, model=model):
-            yield item  # noqa: UP028  what is left here is let go of, not closed
+        for item in inner(messages=messages, model=model):  # let go of, not closed
+            seen.append(item)
+            yield item
 
+    seen: list[Any] = []
     for fn in (outer, each):
         with usage() as u:
             stream = fn(messages=[{"role": "user", "content": "hi"}], model=MODEL)
@@ -311,7 +314,7 @@ def test_tools_are_no_requests():
     def agent():
         return tool()
 
-    tool = Guarded(guard(at_once()), lambda: inner(), name="search", tool=True).wrapper
+    tool = Guarded(guard(at_once()), inner, name="search", tool=True).wrapper
     with usage() as u:
         agent()
     assert (u.requests, u.attempts, u.unpriced) == (1, 1, 0)

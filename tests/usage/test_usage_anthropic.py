@@ -27,6 +27,7 @@ COST: Final = Decimal("0.0162")  # 100 at 3, 3000 at 0.30, 2000 at 3.75, 500 at 
 
 
 def again() -> Any:
+    """A retry that does not wait."""
     return retry(wait=lambda _: 0.0, budget=None)
 
 

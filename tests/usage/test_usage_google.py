@@ -22,6 +22,7 @@ COST: Final = Decimal("0.000388")  # 400 at 0.30, 600 at 0.03, 100 at 2.50 dolla
 
 
 def again() -> Any:
+    """A retry that does not wait."""
     return retry(wait=lambda _: 0.0, budget=None)
 
 

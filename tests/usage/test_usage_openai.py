@@ -33,6 +33,7 @@ REFUSAL: Final = "Unrecognized request argument supplied: stream_options"
 
 
 def again() -> Any:
+    """A retry that does not wait."""
     return retry(wait=lambda _: 0.0, budget=None)
 
 

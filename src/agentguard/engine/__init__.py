@@ -8,7 +8,9 @@ Read in this order:
 - `channels`, `reply`: an answer, unary or streaming, its texts and its one settlement.
 - `streams`, `generators`: what the caller holds; `lost`: what a finalizer must not do itself.
 - `runtime`, `chain`: everything that waits, policies, and the end of the chain.
-- `decorate`: `guard`. With `refuse`, `order`, `spelling`, `arguments`, `triggers`: how it is written.
+- `decorate`, `guard`: one guarded callable, and what makes it; `alternative`: what may be called
+  instead; `sight`: whether a model call was seen. With `refuse`, `order`, `spelling`, `arguments`,
+  `triggers`: how a guard is written.
 - `carry`: the scope in other threads and processes.
 - `marks`, `recorded`, `flush`, `trouble`: notes on exceptions, `record`, `flush`, and the log.
 """

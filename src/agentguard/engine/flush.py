@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
-from agentguard.engine.loop import held
+from agentguard.engine.loop import held, in_loop
 from agentguard.engine.lost import lost, settle_lost
 
 __all__ = ["flush"]
@@ -21,7 +20,7 @@ def flush(timeout: float = 5.0) -> bool:
 
     Returns:
         Whether everything was settled in time. On an event loop it does not wait, since the
-        clean-up runs on that very loop.
+        clean-up runs on that very loop: there write `await asyncio.to_thread(flush)`.
 
     Examples:
         >>> from agentguard import flush
@@ -30,11 +29,6 @@ def flush(timeout: float = 5.0) -> bool:
     """
     end = time.monotonic() + timeout
     settle_lost()
-    while held and time.monotonic() < end and not _in_loop():
+    while held and time.monotonic() < end and not in_loop():
         time.sleep(0.01)  # the tasks run on the loops of other threads
     return not held and not lost
-
-
-def _in_loop() -> bool:
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001

@@ -18,6 +18,7 @@ from agentguard.engine.loop import loop_or_refuse
 from agentguard.engine.scope import current, restore
 from agentguard.engine.trouble import trouble
 from agentguard.providers.shapes import is_stream
+from agentguard.providers.streams import closer_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -248,8 +249,7 @@ class Runtime:
         """Close a stream's source, by whichever method it has."""
         if getattr(iterator, "gi_running", False) or getattr(iterator, "ag_running", False):
             return  # whoever is inside, a reader or a worker left behind, closes it when it is out
-        closer = getattr(iterator, "aclose", None) if self.is_async else None
-        closer = closer or getattr(iterator, "close", None)
+        closer = closer_of(iterator, is_async=self.is_async)
         if closer is None:
             return
         try:

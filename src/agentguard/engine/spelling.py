@@ -59,6 +59,14 @@ class Spelled(Generic[P, T]):
         try:
             signature.bind(*args, **kwargs)
         except TypeError:
+            from agentguard.integrations import holder
+
+            if len(args) == 1 and holder(args[0]) is not None:
+                kind = type(args[0]).__name__
+                raise TypeError(
+                    f"{self.name}() around an object is written with parentheses of its own: "
+                    f"{self.name}(...)({kind}(...))"
+                ) from None
             hint = self.policy.spellings.get("", "")
             raise TypeError(
                 f"{self.name}() takes keywords, not {_shown(args[0]) if args else 'this'}"

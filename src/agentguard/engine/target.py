@@ -33,6 +33,7 @@ class Target:
 
     __slots__ = (
         "_endpoint",
+        "_named",
         "blind",
         "ends",
         "fn",
@@ -49,6 +50,7 @@ class Target:
     ) -> None:
         self.fn = fn
         self.name = name or name_of(fn)
+        self._named = name is not None
         self.tool = tool
         self.blind = False
         self.shape = shape_of_callable(fn)
@@ -79,7 +81,8 @@ class Target:
         if seen.provider is not None:
             return (seen.provider, seen.base_url, seen.model)
         fn = getattr(self.fn, "__func__", self.fn)
-        return fn if fn.__hash__ is not None else id(fn)
+        key = fn if fn.__hash__ is not None else id(fn)
+        return (key, self.name) if self._named else key  # two tools may be of one class
 
     def given(self, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         """The keyword arguments of a call, with those that a `functools.partial` gives."""

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Job", "start"]
+__all__ = ["Job", "along", "start"]
 
 IDLE_SECONDS = 10.0
 
 _idle: list[_Worker] = []
+
+along: Final[list[Callable[[Callable[[], object]], Callable[[], object]]]] = []
+"""Called where work is handed to a worker, to take thread-locals of a framework along: each gets the
+work and returns work that sets them up around it."""
 
 
 class Job:
@@ -97,6 +101,8 @@ class _Worker:
 
 def start(fn: Callable[[], object], on_done: Callable[[Job], None] | None = None) -> Job:
     """Run `fn` in a worker; `on_done(job)` is called there when it ends in time."""
+    for take in along:
+        fn = take(fn)
     job = Job(fn, on_done)
     try:
         worker = _idle.pop()

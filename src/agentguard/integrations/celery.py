@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from agentguard.engine.carry import Extracted, inject
 from agentguard.engine.flush import flush
 from agentguard.engine.scope import surrounding
+from agentguard.engine.workers import along
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from celery import Celery  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
 __all__ = ["install"]
@@ -64,6 +67,8 @@ def install(app: Celery) -> None:
         (signals.worker_shutdown, _flush),
     ):
         signal.connect(receiver, weak=False, dispatch_uid=receiver.__qualname__)
+    if _with_request not in along:
+        along.append(_with_request)
 
 
 def _send(headers: dict[str, Any], **_: object) -> None:
@@ -84,6 +89,30 @@ def _end(task: Any, **_: object) -> None:
     block: Extracted | None = task.request.get("agentguard_block")
     if block is not None:
         block.__exit__(None, None, None)
+
+
+def _with_request(work: Callable[[], object]) -> Callable[[], object]:
+    """Take the task under way along into the worker thread of a sync call that has a time bound.
+
+    Celery keeps it in thread-locals. Without it `self.retry()` would take the task for a function
+    that was called directly, and send nothing.
+    """
+    tasks: Any = import_module("celery._state")._task_stack  # noqa: SLF001  as celery.app.trace does
+    task = tasks.top
+    if task is None:
+        return work
+    requests, request = task.request_stack, task.request_stack.top
+
+    def inside() -> object:
+        tasks.push(task)
+        requests.push(request)
+        try:
+            return work()
+        finally:
+            requests.pop()
+            tasks.pop()
+
+    return inside
 
 
 def _flush(**_: object) -> None:

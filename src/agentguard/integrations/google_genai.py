@@ -86,12 +86,11 @@ def _models(base: Any, guard: Guard) -> dict[str, Any]:
 
 def _without_retries(api: Any, owner: object) -> Any:
     """The same API client, session and credentials included, but that it asks once."""
-    from google.genai.types import HttpRetryOptions
-
-    once = HttpRetryOptions(attempts=1)
+    options = api._http_options  # noqa: SLF001
+    once = type(options)(retry_options={"attempts": 1}).retry_options
     twin: Any = object.__new__(_asking_once(api.__class__))
     twin.__dict__ = api.__dict__
-    twin._http_options = api._http_options.model_copy(update={"retry_options": once})  # noqa: SLF001
+    twin._http_options = options.model_copy(update={"retry_options": once})  # noqa: SLF001
     twin._retry = twin._async_retry = _once  # noqa: SLF001
     twin._owner = owner  # noqa: SLF001
     return twin

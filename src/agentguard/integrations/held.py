@@ -123,10 +123,14 @@ class Method:
         found = guarded_methods(owner)
         known = found.get(self._name)
         if known is None:
-            name = f"{type(owner).__name__}.{self._name.removeprefix('_')}"
             bound = self._plain.__get__(owner)
-            found[self._name] = known = Guarded(self._guard, bound, name, tool=self._tool)
+            known = Guarded(self._guard, bound, self.called(owner), tool=self._tool)
+            found[self._name] = known
         return known.wrapper
+
+    def called(self, owner: Any) -> str:
+        """What reports and messages call it."""
+        return f"{type(owner).__name__}.{self._name.removeprefix('_')}"
 
 
 def guarded_methods(owner: object) -> dict[str, Guarded]:

@@ -88,7 +88,7 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         key = (through, seen.provider, seen.base_url, seen.model)
         found = self._guarded.get(key)
         if found is None:
-            found = self._guarded[key] = Guarded(self._guard, through(), "model_call")
+            found = self._guarded[key] = Guarded(self._guard, through, "model_call")
             found.target.endpoint = seen
         return found
 
@@ -97,22 +97,14 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         name = request.tool_call["name"]
         found = self._guarded.get((through, name))
         if found is None:
-            found = Guarded(self._tool_guard, through(), name, tool=True)
+            found = Guarded(self._tool_guard, through, name, tool=True)
             self._guarded[through, name] = found
         return found
 
 
-def _call() -> Callable[..., Any]:
-    """A new function each time: circuits of what has no endpoint are kept by function."""
-
-    def call(request: Any, handler: Callable[[Any], Any]) -> Any:
-        return handler(request)
-
-    return call
+def _call(request: Any, handler: Callable[[Any], Any]) -> Any:
+    return handler(request)
 
 
-def _acall() -> Callable[..., Any]:
-    async def call(request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
-        return await handler(request)
-
-    return call
+async def _acall(request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
+    return await handler(request)

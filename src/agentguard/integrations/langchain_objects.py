@@ -11,11 +11,13 @@ import functools
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from agentguard.integrations.held import Method, guarded_copy, held
+from agentguard.integrations.langchain_answers import ChatMethod
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from agentguard.engine.guard import guard as Guard  # noqa: N812  the class, beside its instance
+    from agentguard.integrations.held import Held
 
 __all__ = ["guarded"]
 
@@ -38,6 +40,9 @@ _INNER: Final = {
 }
 """What makes the call, by base class. The base's own versions only delegate to each other."""
 
+_HOLDING: Final = {"RunnableBinding": "bound", "RunnableConfigurableFields": "default"}
+"""Runnables around one other, and where they keep it."""
+
 _OUTER: Final = ("invoke", "ainvoke", "stream", "astream")
 _FED: Final = ("transform", "atransform")
 _BATCHES: Final = ("batch", "abatch", "batch_as_completed", "abatch_as_completed")
@@ -53,12 +58,12 @@ def guarded(thing: T, guard: Guard) -> T:
     base = type(thing) if known is None else known.base
     root, names = _inner(base)
     if root is None:
-        return cast("T", _runnable(thing, guard))
+        return cast("T", _holding(thing, guard) or _runnable(thing, guard))
     own = [name for name in names if getattr(base, name, None) is not getattr(root, name, None)]
-    tool = root.__name__ == "BaseTool"
+    method = _METHODS.get(root.__name__, Method)
 
     def make(base: type, guard: Guard) -> dict[str, Any]:
-        return {name: Method(base, guard, name, tool=tool) for name in own}
+        return {name: method(base, guard, name) for name in own}
 
     retries = _retries(thing, base)
     twin = guarded_copy(thing, guard, make, calls=own, notes=(_ONCE,) if retries else ())
@@ -74,6 +79,31 @@ def _inner(kind: type) -> tuple[type | None, Sequence[str]]:
     return None, ()
 
 
+def _holding(thing: Any, guard: Guard) -> Any | None:
+    """A binding and the like with a guarded model in it, since they hand its methods out."""
+    kinds = {base.__name__ for base in type(thing).__mro__}
+    if "_ConfigurableModel" in kinds:
+        raise TypeError(
+            "what init_chat_model(configurable_fields=...) returns makes a new model for each call, "
+            "which a guard around it would not reach: guard the models that it chooses from, or an "
+            "agent's model calls with guard(...).middleware()"
+        )
+    place = next((place for kind, place in _HOLDING.items() if kind in kinds), None)
+    inside: object = None if place is None else getattr(thing, place)
+    if _inner(type(inside))[0] is None:
+        return None
+    inner = guard(inside)
+    known = cast("Held", held(inner))
+    calls = [f"{place}.{name}" for name in known.calls]
+    twin = guarded_copy(thing, guard, _as_it_is, calls=calls, notes=known.notes)
+    vars(twin)[place] = inner
+    return twin
+
+
+def _as_it_is(_base: type, _guard: Guard) -> dict[str, Any]:
+    return {}
+
+
 def _runnable(thing: Any, guard: Guard) -> Any:
     from langchain_core.runnables import Runnable, RunnableBinding, RunnableSequence
 
@@ -83,7 +113,7 @@ def _runnable(thing: Any, guard: Guard) -> Any:
 
     def make(base: type, guard: Guard) -> dict[str, Any]:
         return {
-            **{name: Method(base, guard, name) for name in _OUTER},
+            **{name: _RunnableMethod(base, guard, name) for name in _OUTER},
             **{name: _Fed(base, guard, name) for name in _FED},
             # A class's own may call the steps inside, all at once for all items.
             **{name: getattr(Runnable, name) for name in _BATCHES},
@@ -92,7 +122,27 @@ def _runnable(thing: Any, guard: Guard) -> Any:
     return guarded_copy(thing, guard, make, calls=(*_OUTER, *_FED, *_BATCHES))
 
 
-class _Fed(Method):
+class _ToolMethod(Method):
+    """A tool's: what it does is not done again, and it goes by the tool's name."""
+
+    def __init__(self, base: type, guard: Guard, name: str) -> None:
+        super().__init__(base, guard, name, tool=True)
+
+    def called(self, owner: Any) -> str:
+        return str(owner.name)
+
+
+_METHODS: Final = {"BaseChatModel": ChatMethod, "BaseTool": _ToolMethod}
+
+
+class _RunnableMethod(Method):
+    """Goes by the name that LangChain's own traces have for the runnable."""
+
+    def called(self, owner: Any) -> str:
+        return f"{owner.get_name()}.{self._name}"
+
+
+class _Fed(_RunnableMethod):
     """A method whose first argument streams in: every attempt reads it from its beginning."""
 
     def __get__(self, owner: object, kind: type | None = None) -> Any:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from agentguard.engine.decorate import guarded as known
 from agentguard.engine.generators import coroutine_function
 from agentguard.integrations.held import Method, guarded_copy
+from agentguard.providers.streams import closer_of
 
 if TYPE_CHECKING:
     from agentguard.engine.guard import guard as Guard  # noqa: N812  the class, beside its instance
@@ -47,6 +48,8 @@ _ATTRIBUTES: Final = (
 )
 """Calls of a model that a Router makes for itself, as functions in its `__dict__`."""
 
+_STREAM: Final = "_completion_streaming_iterator"
+
 _NOTES: Final = (
     "The Router's own retries (num_retries, retry policies) are off in this copy.",
     "Its routing, fallbacks and cooldowns between deployments work inside each attempt.",
@@ -71,7 +74,30 @@ def guarded(router: Any, guard: Guard) -> Any:
 def _methods(base: Any, guard: Guard) -> dict[str, Any]:
     names = [name for name in _METHODS if hasattr(base, name)]
     once: Any = types.SimpleNamespace(**{name: _once(getattr(base, name), name) for name in names})
-    return {name: Method(once, guard, name) for name in names}
+    methods: dict[str, Any] = {name: Method(once, guard, name) for name in names}
+    if hasattr(base, _STREAM):
+        methods[_STREAM] = _closing(getattr(base, _STREAM))
+    return methods
+
+
+def _closing(plain: Any) -> Any:
+    """A sync stream of a Router's that can be closed, with the provider's stream inside it."""
+
+    @functools.wraps(plain)
+    def closing(self: Any, model_response: Any, *args: Any, **kwargs: Any) -> Any:
+        stream = plain(self, model_response, *args, **kwargs)
+        own = stream.completion_stream
+
+        def close() -> None:
+            own.close()
+            closer = closer_of(model_response, is_async=False)
+            if closer is not None:
+                closer()
+
+        stream.close = close
+        return stream
+
+    return closing
 
 
 def _once(plain: Any, name: str) -> Any:

@@ -104,6 +104,7 @@ async def _events(
     loop = loop_or_refuse()
     task = loop.create_task(feed.run(), context=context)
     task.add_done_callback(lambda _: feed.ready.put_nowait(_OVER))
+    over = False
     try:
         while True:
             event = await feed.next(loop, heartbeat)
@@ -112,6 +113,7 @@ async def _events(
             yield event
             if event is not _SILENCE:
                 feed.wanted.release()
+        over = True
         error = task.exception()
         if error is None:
             yield _event(feed.end(), "done")
@@ -125,8 +127,8 @@ async def _events(
         finally:
             error = None  # its traceback holds this frame
     finally:
-        if not task.done():
-            await kept(_stop(task))
+        if not over:
+            await kept(_stop(feed, task))
 
 
 class _Feed:
@@ -136,6 +138,7 @@ class _Feed:
         wanted: released when the consumer has got rid of an event and comes for another.
         ready: holds one event at most, and beats of silence.
         sent: the text in the events so far.
+        closing: the stream is read no further, and closed: that must not be cancelled.
     """
 
     def __init__(self, stream: Any, render: Callable[[Any], object] | None) -> None:
@@ -147,6 +150,7 @@ class _Feed:
         self.wanted = asyncio.Semaphore(0)
         self.ready: asyncio.Queue[bytes] = asyncio.Queue()
         self.sent: list[str] = []
+        self.closing = False
 
     async def run(self) -> None:
         """Read to the end, and close whatever comes."""
@@ -158,6 +162,7 @@ class _Feed:
                     self.ready.put_nowait(_event(payload))
                     await self.wanted.acquire()
         finally:
+            self.closing = True
             await items.close()
 
     async def next(self, loop: asyncio.AbstractEventLoop, heartbeat: float | None) -> bytes:
@@ -242,7 +247,7 @@ class _Sync:
             if closing is not None:
                 self._context.run(closing)
         except Exception as error:
-            trouble("closing a stream whose reader had left", error)
+            trouble("closing a stream", error, "its client had left")
 
 
 def _closing(stream: Any, iterator: Any, *names: str) -> Callable[[], Any] | None:
@@ -250,18 +255,20 @@ def _closing(stream: Any, iterator: Any, *names: str) -> Callable[[], Any] | Non
     return next(filter(callable, found), None)
 
 
-async def _stop(task: asyncio.Task[None]) -> None:
-    """Cancel the reader of a stream, and wait until it has closed it."""
+async def _stop(feed: _Feed, task: asyncio.Task[None]) -> None:
+    """Nobody listens any more: cancel the reader of a stream, and wait until it has closed it."""
     import asyncio
 
-    task.cancel()
+    if not feed.closing:
+        task.cancel()
     try:
         await asyncio.wait({task})
     except asyncio.CancelledError:
         task.cancel()  # its time for closing is over as well
         raise
-    if not task.cancelled() and (error := task.exception()) is not None:
-        trouble("closing a stream whose reader had left", error)
+    error = None if task.cancelled() else task.exception()
+    if error is not None and http_error(error) is None:  # else its guard has told of it
+        trouble("reading a stream", error, "its client had left")
 
 
 def _event(payload: object, name: str = "") -> bytes:

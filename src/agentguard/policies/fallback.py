@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from agentguard import events
 from agentguard.engine import marks
+from agentguard.engine.alternative import Alternative
 from agentguard.engine.arguments import one_of, plain
 from agentguard.engine.chain import Policy
-from agentguard.engine.refuse import refuse
 from agentguard.engine.spelling import Spelled
-from agentguard.engine.target import Target
 from agentguard.engine.triggers import TRANSIENT, Triggers
 from agentguard.engine.trouble import trouble
 from agentguard.errors import InputRejected
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from agentguard.engine.call import Call
     from agentguard.engine.chain import Next
     from agentguard.engine.reply import Reply
+    from agentguard.engine.target import Target
     from agentguard.engine.triggers import Trigger
     from agentguard.errors import Kind
 
@@ -50,7 +50,8 @@ class Fallback(Policy):
     Args:
         *targets: callables with the guarded one's signature. A sync target of an async call runs
             in a worker thread; a target that answers at once in place of a stream arrives as a
-            stream of one item.
+            stream of one item. Around a client or a chat model also another client or model of the
+            same kind, which then makes the same call.
         model: repeat the call with this model instead, or with each of several in turn.
         on: what is fallen back from: exception types, kinds, "transient", or a predicate of the
             exception; one or several. Default: transient failures, exhausted quotas, open
@@ -92,7 +93,7 @@ class Fallback(Policy):
 
     def __init__(
         self,
-        *targets: Callable[..., Any],
+        *targets: object,
         model: str | Sequence[str] | None = None,
         on: Trigger | Sequence[Trigger] | None = None,
         when: Callable[[Any], bool] | None = None,
@@ -107,7 +108,6 @@ class Fallback(Policy):
                 )
             if isinstance(target, (list, tuple)):
                 raise TypeError("fallback() takes its targets one by one: fallback(first, second)")
-            refuse(target)
         plain("fallback", "when", when, "a function of the answer")
         one_of("fallback", "hold", hold, "all")
         self.models = _names(model)
@@ -116,7 +116,7 @@ class Fallback(Policy):
                 "fallback() needs somewhere to fall back to: fallback(another_function) or "
                 'fallback(model="...")'
             )
-        self.targets = tuple(map(Target, targets))
+        self.targets = tuple(map(Alternative, targets))
         self.on = None if on is None else Triggers("fallback", on)
         self.when = when
         self.hold = hold
@@ -202,7 +202,7 @@ class Fallback(Policy):
         return kind in _CURED and not isinstance(error, InputRejected)
 
     def _alternatives(self, call: Call) -> list[Call]:
-        calls = [call.replace(target=target) for target in self.targets]
+        calls = [call.replace(target=each.instead_of(call.target)) for each in self.targets]
         for model in self.models:
             args, kwargs = with_model(call, model)
             target = call.target.renamed(f"{call.target.name} ({model})")
@@ -221,9 +221,10 @@ class Fallback(Policy):
                 f"{target.name} is a generator, and fallback(when=) would judge its answer when "
                 'half of it is with the user: pass hold="all" to hold it back until its end'
             )
+        instead = [each.instead_of(target) for each in self.targets]
         if not surely_sync(target):
             return
-        for each in self.targets:
+        for each in instead:
             if each.is_async:
                 raise TypeError(
                     f"{each.name} is asynchronous and cannot serve {target.name}, which is sync: "
@@ -236,7 +237,7 @@ class Fallback(Policy):
 
     def explain(self) -> Sequence[tuple[str, object]]:
         """Where it falls back to, and from what."""
-        names = [target.name for target in self.targets]
+        names = [each.name for each in self.targets]
         return [
             ("targets", ", ".join([*names, *(f"model={model}" for model in self.models)])),
             ("on", "default" if self.on is None else str(self.on)),

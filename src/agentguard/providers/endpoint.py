@@ -39,6 +39,8 @@ _BELOW_THE_CACHE: Final = ("_generate", "_agenerate", "_stream", "_astream")
 _COMPLETIONS: Final = ("completion", "acompletion")
 """LiteLLM's functions that take OpenAI's options for streams."""
 
+_LANGCHAIN: Final = ("BaseLanguageModel", "Embeddings", "Runnable")
+
 _SDK_RETRIES: Final = 2
 """What LangChain's max_retries=None becomes: the default of the openai and anthropic clients."""
 
@@ -161,7 +163,7 @@ def _recognise(fn: object, owner: object, seen: Endpoint) -> bool:
             return _sdk(fn, owner, package, seen)
         if package == "google" and name in ("Models", "AsyncModels", "Chat", "AsyncChat"):
             return _genai(owner, seen)
-        if package == "langchain_core" and name in ("BaseLanguageModel", "Runnable"):
+        if package == "langchain_core" and name in _LANGCHAIN:
             return _langchain(fn, owner, seen)
         if (package, name) == ("litellm", "Router"):
             seen.provider = "litellm"
@@ -217,14 +219,13 @@ def _litellm(fn: object, seen: Endpoint) -> bool:
 def _langchain(fn: object, owner: object, seen: Endpoint) -> bool:
     model, fixed, direct = _chat_model(owner)
     if model is None:
-        seen.provider = "langchain"
         return True
     package = next((p for p, _ in _classes(model) if p.startswith("langchain_")), "langchain_core")
     vendor = package.removeprefix("langchain_")
     seen.provider = {"core": "langchain", "community": "langchain"}.get(
         vendor, vendor.partition("_")[0]
     )
-    client = read(model, "root_client")
+    client = read(model, "root_client") or read(read(model, "client"), "_client")
     if client is not None:
         _client(client, seen)
     else:
@@ -257,7 +258,7 @@ def _chat_model(owner: object) -> tuple[object, dict[str, Any], bool]:
     direct = True
     for _ in range(_DEEPEST):
         names = {name for _, name in _classes(owner)}
-        if "BaseLanguageModel" in names:
+        if "BaseLanguageModel" in names or "Embeddings" in names:
             return owner, fixed, direct
         if "RunnableBindingBase" in names:
             fixed = {**cast("dict[str, Any]", read(owner, "kwargs") or {}), **fixed}

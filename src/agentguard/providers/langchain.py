@@ -171,6 +171,11 @@ class Completions(Shape):
         """The text."""
         yield ("text",), ("text",), fields(item).get("text") or ""
 
+    def closes(self, item: Any) -> tuple[tuple[Hashable, ...], ...]:
+        """All, once a chunk says why it ended."""
+        info = fields(fields(item).get("generation_info"))
+        return (ALL,) if any(info.get(name) for name in _REASONS) else ()
+
     def join(self, item: Any, texts: Mapping[Any, str]) -> Any:
         """As `Shape.join`; log-probabilities spell out the old text."""
         joined = super().join(item, texts)
@@ -207,6 +212,10 @@ class Results(Shape):
         for number, (path, part) in enumerate(_parts(item)):
             for channel, inner, text in _shape_of_part(part).texts(part):
                 yield (number, *cast("tuple[Any, ...]", channel)), (*path, *inner), text
+
+    def closes(self, item: Any) -> tuple[tuple[Hashable, ...], ...]:
+        """All: it is whole."""
+        return (ALL,)
 
     def join(self, item: Any, texts: Mapping[Any, str]) -> Any:
         """Each answer joined by its own shape, and the object parsed from them parsed anew."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["READERS", "ResponseView", "attribute", "from_sdk"]
+__all__ = ["READERS", "ResponseView", "attribute", "closer_of", "from_sdk"]
 
 _PLAIN: Final = frozenset(
     {
@@ -77,6 +77,16 @@ def from_sdk(stream: object) -> bool:
     """Whether this is a stream of the openai or anthropic SDK, which never ends without an item."""
     packages = {base.__module__.partition(".")[0] for base in type(stream).__mro__}
     return not packages.isdisjoint({"openai", "anthropic"})
+
+
+def closer_of(stream: object, *, is_async: bool) -> Callable[[], Any] | None:
+    """What closes a stream: its own method, or that of what it reads.
+
+    A sync stream of LiteLLM's has no `close`, only the provider's stream inside it.
+    """
+    closer = getattr(stream, "aclose", None) if is_async else None
+    closer = closer or getattr(stream, "close", None)
+    return closer or getattr(getattr(stream, "completion_stream", None), "close", None)
 
 
 class ResponseView:

@@ -1,0 +1,51 @@
+"""A LangChain agent with two tools: its model and each tool under guards of their own."""
+
+from __future__ import annotations
+
+from langchain.agents import create_agent
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+
+import agentguard as ag
+from agentguard.testing import FakeProvider, fault
+
+
+@tool
+def weather(city: str) -> str:
+    """Tell the weather in a city."""
+    return f"sunny in {city}"
+
+
+@tool
+def send_mail(to: str, text: str) -> str:
+    """Send a mail."""
+    return f"sent to {to}: {text}"
+
+
+def build(base_url: str):
+    """Reading may be repeated, sending may not: each tool has the policies that fit it."""
+    model = ag.guard(ag.fallback(model="gpt-4o-mini"), ag.retry(attempts=2), ag.timeout(30))
+    reads = ag.guard(ag.retry(attempts=3), ag.timeout(5))
+    sends = ag.guard(ag.timeout(10))
+    chat = ChatOpenAI(model="gpt-4o", base_url=base_url, api_key="test-key")
+    agent = create_agent(model(chat), [reads(weather), sends(send_mail)], name="assistant")
+    return ag.guard(ag.retry(attempts=2), ag.timeout(120))(agent)  # not again once a tool ran
+
+
+def main() -> None:
+    with FakeProvider() as provider:
+        provider.script(
+            fault.ok(tools=[("weather", {"city": "Rome"})]),
+            fault.status(503, retry_after=0.1),  # tried again
+            fault.ok(tools=[("send_mail", {"to": "Ann", "text": "sunny"})]),
+            "Ann knows.",
+        )
+        agent = build(provider.openai_url)
+        with ag.report() as report, ag.context(user="u1"):
+            answer = agent.invoke({"messages": [("user", "tell Ann the weather in Rome")]})
+    print(answer["messages"][-1].content)
+    print(report)
+
+
+if __name__ == "__main__":
+    main()

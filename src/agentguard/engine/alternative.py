@@ -1,0 +1,45 @@
+"""What may be called in place of a target: `fallback(another_function)`, `fallback(another_client)`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agentguard.engine.refuse import callable_alone, refuse
+from agentguard.engine.target import Target
+from agentguard.integrations import holder
+
+__all__ = ["Alternative"]
+
+
+class Alternative:
+    """What may answer instead: a callable, or an object that has the call in question too."""
+
+    __slots__ = ("_known", "_thing", "name")
+
+    def __init__(self, thing: Any) -> None:
+        alone = callable_alone(thing) or holder(thing) is None
+        if alone:
+            refuse(thing)
+        self._thing = thing
+        self._known: Target | dict[str, Target] = Target(thing) if alone else {}
+        self.name = type(thing).__name__ if isinstance(self._known, dict) else self._known.name
+
+    def instead_of(self, target: Target) -> Target:
+        """The target to call in place of this one."""
+        known = self._known
+        if isinstance(known, Target):
+            return known
+        found = known.get(target.name)
+        if found is None:
+            from agentguard.integrations.counterpart import counterpart
+
+            fn = counterpart(self._thing, target)
+            if fn is None:
+                raise TypeError(
+                    f"the {self.name} cannot be asked for what {target.name} was asked: it has "
+                    "no such call. Pass a function that makes one of its own, with the same arguments"
+                )
+            name = f"{self.name}.{target.name.partition('.')[2]}"
+            found = Target(fn, f"another {name}" if name == target.name else name)
+            known[target.name] = found
+        return found
