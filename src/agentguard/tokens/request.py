@@ -136,13 +136,13 @@ class Scale:
     def _messages(self, name: str, value: Any) -> None:
         if value is None:
             return
-        if sequence(value) and value and all(isinstance(token, int) for token in value):
-            self.total += len(value)  # token ids, which embeddings accept
+        if not isinstance(value, str) and _is_text(value):
+            self.total += len(value)
         elif isinstance(value, str) and name != "prompt" and not self._family.embeds:
             self._message({"role": "user", "content": value})
         elif isinstance(value, str):
             self._text(value)
-        elif sequence(value) and (name == "prompt" or all(isinstance(v, str) for v in value)):
+        elif sequence(value) and (name == "prompt" or all(map(_is_text, value))):
             for text in value:
                 self._messages(name, text)
         else:
@@ -312,6 +312,13 @@ class Scale:
             plain = _jsonable(schema)
             if plain not in ({"type": "text"}, {"type": "json_object"}):
                 self._json(plain)
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is a text, or one given as token ids."""
+    return isinstance(value, str) or (
+        sequence(value) and bool(value) and all(isinstance(token, int) for token in value)
+    )
 
 
 def _content(value: Any) -> Any:
