@@ -8,6 +8,7 @@ from typing import Any
 import anthropic.types
 import pytest
 import tiktoken.model
+from google.genai import types as google
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
@@ -219,6 +220,15 @@ DIALECTS: dict[str, Any] = {
             {"role": "model", "parts": [{"text": "Hello"}]},
         ],
         "config": {"system_instruction": "You are terse.", "temperature": 0},
+    },
+    "google objects": {
+        "contents": [
+            google.Content(role="user", parts=[google.Part(text="Hi there")]),
+            google.Content(role="model", parts=[google.Part(text="Hello")]),
+        ],
+        "config": google.GenerateContentConfig(
+            system_instruction=google.Content(parts=[google.Part(text="You are terse.")])
+        ),
     },
     "langchain": [
         SystemMessage("You are terse."),

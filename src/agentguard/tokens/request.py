@@ -88,10 +88,10 @@ class Scale:
             known = fields(thing)
             if "role" not in known and _REQUEST & known.keys():
                 self._request(known)
+            elif isinstance(known.get("text"), str):  # a prompt value of LangChain, a block, a part
+                self._text(known["text"])
             elif {"role", "content", "parts", "type"} & known.keys():
                 self._list([thing])
-            elif isinstance(known.get("text"), str):  # a prompt value of LangChain
-                self._text(known["text"])
             else:
                 raise TypeError(
                     f"cannot count the tokens of a {type(thing).__name__}: pass a text, a list of "
