@@ -4,6 +4,8 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,23 @@ def test_many_processes_may_seed_at_once(tmp_path: Path) -> None:
     command = [sys.executable, "-c", OFFLINE, "cl100k_base"]
     runs = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in "1234"]
     assert [run.communicate(timeout=100)[0] for run in runs] == ["cl100k_base 10\n"] * 4
+
+
+def test_many_threads_may_load_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Threads whose first counts come together all count right, and leave one file."""
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(encodings, "_loaded", {})
+    monkeypatch.setattr("tiktoken.registry.ENCODINGS", {})
+    start = threading.Barrier(4)
+
+    def count() -> int:
+        start.wait()
+        return count_text(ENGLISH, "cl100k_base")[0]
+
+    with ThreadPoolExecutor(4) as pool:
+        counts = {future.result() for future in [pool.submit(count) for _ in range(4)]}
+    assert len(counts) == 1
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_the_built_encoding_is_tiktoken_s_own() -> None:

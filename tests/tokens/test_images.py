@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -172,6 +173,14 @@ def test_a_picture_of_unknown_size_is_the_worst(kind: str, model: str, worst: in
     """A picture whose size cannot be seen counts as the largest, and the count is an estimate."""
     assert tokens(UNSEEN[kind], model) == worst
     assert not count_tokens([{"role": "user", "content": [UNSEEN[kind]]}], model).exact
+
+
+def test_a_picture_of_pillow_is_one_of_google_s_contents() -> None:
+    """An image object among the contents is counted by its size."""
+    loaded = SimpleNamespace(size=(960, 540), mode="RGB")
+    alone = count_tokens({"contents": ["what is it?"]}, "gemini-2.5-flash")
+    both = count_tokens({"contents": ["what is it?", loaded]}, "gemini-2.5-flash")
+    assert 6 * 258 <= both - alone <= 6 * 258 + 10
 
 
 def test_a_finer_resolution_of_google_costs_more() -> None:
