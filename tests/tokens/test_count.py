@@ -433,3 +433,36 @@ def test_a_strange_object_in_a_message_is_survived() -> None:
     strange.itself = strange
     message = {"role": "user", "content": [{"type": "custom", "thing": {"deep": strange}}]}
     assert count_tokens([message], "gpt-4o") < 30
+
+
+def test_nested_schemas_are_counted_to_the_bottom() -> None:
+    """What a tool's parameters hold within objects, lists and alternatives weighs, too."""
+
+    def weight(spec: dict[str, Any]) -> int:
+        parameters = {"type": "object", "properties": {"x": spec}, "$defs": {"y": {"type": "null"}}}
+        function = {"type": "function", "name": "f", "parameters": parameters}
+        return count_tokens({"messages": CHAT, "tools": [function]}, "gpt-4o")
+
+    plain = weight({"type": "object"})
+    inner = {"type": "object", "properties": {"deep": {"type": "string", "description": KOREAN}}}
+    assert weight(inner) > plain + 50
+    assert weight({"type": "array", "items": inner}) > plain + 50
+    assert weight({"anyOf": [inner, {"type": "null"}]}) > plain + 50
+
+
+def test_a_block_alone_and_a_document_of_blocks() -> None:
+    """Content may be one block, and a document's source may be blocks."""
+    block = {"type": "text", "text": "Hi there"}
+    assert count_tokens([{"role": "user", "content": block}], "gpt-4o") == 9
+    assert count_tokens(block, "gpt-4o") == 2
+    document = {"type": "document", "source": {"type": "content", "content": [block]}}
+    assert count_tokens([{"role": "user", "content": [document]}], "gpt-4o") == 9
+
+
+def test_settings_that_were_not_given_weigh_nothing() -> None:
+    """The SDKs' own sign for an argument left out is not counted."""
+    from openai import NOT_GIVEN, omit
+
+    request = {"messages": CHAT, "tools": NOT_GIVEN, "response_format": omit, "system": None}
+    count = count_tokens(request, "gpt-4o")
+    assert (count, count.exact) == (count_tokens(CHAT, "gpt-4o"), True)

@@ -35,6 +35,11 @@ def test_a_cut_head_has_no_size(kind: str) -> None:
     assert {size_of(head[:end]) for end in range(40)} <= {None, (640, 480)}
 
 
+def test_a_jpeg_that_breaks_off_its_segments_has_no_size() -> None:
+    """A JPEG whose next segment does not begin with a marker is given up."""
+    assert size_of(b"\xff\xd8\xff\xd8" + bytes(20)) is None
+
+
 @given(st.binary(max_size=64), st.sampled_from([b"", *(head[:12] for head in HEADS.values())]))
 def test_any_bytes_are_read_without_an_error(rest: bytes, start: bytes) -> None:
     """Garbage has no size, and never a size of nothing."""

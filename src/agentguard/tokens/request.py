@@ -271,8 +271,6 @@ class Scale:
     # Tools and schemas
 
     def _tools(self, tools: Any) -> None:
-        if not tools:
-            return
         self.exact = False
         for tool in tools if sequence(tools) else (tools,):
             known = _tool(tool)
@@ -318,7 +316,7 @@ class Scale:
 
     def _format(self, schema: Any) -> None:
         """Count the schema of a structured answer as the JSON it is."""
-        if schema and not isinstance(schema, str):
+        if schema is not None and not isinstance(schema, str):
             plain = _jsonable(schema)
             if plain not in ({"type": "text"}, {"type": "json_object"}):
                 self._json(plain)
