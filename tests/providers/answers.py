@@ -344,7 +344,7 @@ def langchain_results() -> list[Form]:
         return langchain_wire({key[1:]: text for key, text in cast("Any", texts).items()})
 
     def form(name: str, build: Callable[[JSON], Any]) -> Form:
-        return Form(name, build, inner, keys, keys[:1], (12, 5, 4, 3, 2), "stop")
+        return Form(name, build, inner, keys, keys[:1], (12, 5, 4, 3, 2, 1), "stop")
 
     return [
         form("langchain-result", lambda wire: ChatResult(generations=[generation(wire)])),
