@@ -43,6 +43,13 @@ assert_type(ag.count_tokens("?", "gpt-4o").exact, bool)
 assert_type(ag.count_tokens("?", "gpt-4o") + 1, int)
 assert_type(ag.prices.price("gpt-4o", Usage(1)), Decimal | None)
 
+with ag.usage() as used:
+    pass
+assert_type(used, ag.usage)
+assert_type(used.total_tokens, int)
+assert_type(used.cost, Decimal | None)
+assert_type(used.by("user")["ann"].cost, Decimal | None)
+
 
 # A policy is a decorator, with and without settings.
 @ag.retry
