@@ -51,6 +51,8 @@ class RedisServer:
         for _ in range(200):
             try:
                 client.ping()
+            except redis.AuthenticationError:  # it answers, and wants a password
+                return
             except redis.RedisError:
                 time.sleep(0.05)
             else:

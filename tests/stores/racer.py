@@ -1,6 +1,6 @@
 """One process of a race: threads that reserve, sometimes die, and settle.
 
-Arguments: the store, the limit, threads, the largest amount, the seconds of a lease, a file.
+Arguments: the store, the limit, threads, the largest amount, the seconds of a lease, a file, and what happens to a lease that expires.
 
 Each settled amount is written to the file *before* it is settled: what the file adds up to, after
 whatever deaths, is what was spent for certain.
@@ -23,6 +23,7 @@ WINDOW = Window("race", ends=4e9)
 def main(
     store: str, limit: int, threads: int, most: int, lasts: float, journal: str, lost: str
 ) -> None:
+    """Race until the account refuses again and again."""
     ledger = open_store(store)
     account = Account("race", "all", "usd", WINDOW)
     log = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)

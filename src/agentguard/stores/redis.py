@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard.engine import workers
@@ -58,6 +60,7 @@ class RedisLedger(Ledger):
         self._client = client
         self._owned = False
         self._stuck: Job | None = None
+        self._running: set[Job] = set()
         survive(self)
 
     @classmethod
@@ -137,11 +140,15 @@ class RedisLedger(Ledger):
             self._client.close()
 
     def before_fork(self) -> None:
-        """Nothing: redis-py gives a child connections of its own."""
+        """Let no thread be inside redis-py, whose locks a child would find taken for ever."""
+        end = time.monotonic() + WITHIN
+        for job in tuple(self._running):
+            job.done.wait(max(end - time.monotonic(), 0))
 
     def in_child(self) -> None:
-        """The thread that hung is the parent's."""
+        """The threads are the parent's; redis-py makes connections of the child's own."""
         self._stuck = None
+        self._running.clear()
 
     def _do(self, *words: Any) -> list[int]:
         return self._run(functools.partial(self._evaluate, *words))
@@ -153,9 +160,16 @@ class RedisLedger(Ledger):
         stuck = self._stuck
         if stuck is not None and not stuck.done.is_set():
             raise self._unavailable("an earlier request still hangs")
-        job = workers.start(work)
-        # Waited for in real time, whatever clock is in use: a real server does the work.
-        if not job.done.wait(WITHIN) and job.abandon(functools.partial(_undo, late)):
+        with self.lock:
+            job = workers.start(work)
+            self._running.add(job)
+        try:
+            # Waited for in real time, whatever clock is in use: a real server does the work.
+            job.done.wait(WITHIN)
+        finally:
+            hangs = job.abandon(functools.partial(_undo, late))
+            self._running.discard(job)
+        if hangs:
             self._stuck = job
             raise self._unavailable(f"no answer within {WITHIN} s")
         if job.error is not None:
@@ -192,7 +206,8 @@ class RedisLedger(Ledger):
 
 def _undo(late: Callable[[], object] | None, job: Job) -> None:
     if late is not None and job.error is None and job.value[0]:
-        late()
+        with contextlib.suppress(Exception):  # then the lease expires
+            late()
 
 
 def _redis() -> Any:

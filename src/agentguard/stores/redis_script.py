@@ -72,9 +72,10 @@ if since > sums.since then
   sums.since, sums.keeps, changed = since, math.max(sums.keeps, ends), true
 end
 
--- Charge or refund what dead holders left.
+-- Charge or refund what dead holders left. What is reserved is added up anew: a server that was
+-- killed while it wrote its file may come back with half of an operation that nobody was told of.
 if now >= sums.soonest then
-  sums.soonest, changed = 1e300, true
+  sums.reserved, sums.soonest, changed = 0, 1e300, true
   local fields = redis.call('hgetall', key)
   for i = 1, #fields, 2 do
     if string.sub(fields[i], 1, 6) == 'lease:' then
@@ -82,9 +83,9 @@ if now >= sums.soonest then
       if not alive(state) then
         if part < sums.since then redis.call('hdel', key, fields[i]) end
       elseif expires > now then
+        sums.reserved = sums.reserved + amount
         sums.soonest = math.min(sums.soonest, expires)
       else
-        sums.reserved = sums.reserved - amount
         if state == 'charge' then book('used', part, amount) end
         write(fields[i], part, amount, state == 'charge' and 'charged' or 'refunded', expires)
       end
