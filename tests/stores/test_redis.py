@@ -7,7 +7,8 @@ import functools
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,15 @@ def told(error: BaseException | None) -> str:
     return text
 
 
+def eventually(true: Callable[[], bool]) -> None:
+    """Wait for what another thread does."""
+    for _ in range(1000):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never happened")
+
+
 def settled(ledger: RedisLedger) -> None:
     """Wait for the thread that hung."""
     if ledger._stuck is not None:
@@ -102,10 +112,8 @@ def test_a_reservation_that_was_given_up_is_given_back(own: RedisServer):
         take(ledger, account(), 500)
     own.thaw()
     settled(ledger)
-    for _ in range(1000):  # the thread that hung gives it back after it was done
-        if ledger.status(account(), 0) == Status(0, 100, 0):
-            break
-    assert ledger.status(account(), 0) == Status(0, 100, 0)
+    # The thread that hung gives it back after it was done.
+    eventually(lambda: ledger.status(account(), 0) == Status(0, 100, 0))
     client.close()
 
 
@@ -134,10 +142,9 @@ def test_an_interrupted_caller_leaves_no_reservation(
         with pytest.raises(KeyboardInterrupt):
             take(ledger, account(), 100)
     go.set()
-    for _ in range(1000):
-        if jobs[0].done.is_set() and ledger.status(account(), 0).reserved == 0:
-            break
+    eventually(jobs[0].done.is_set)
     assert jobs[0].value[0] == 1
+    eventually(lambda: ledger.status(account(), 0).reserved == 0)
     assert ledger.status(account(), 0) == Status(0, 0, 0)
     client.close()
 
