@@ -243,6 +243,7 @@ def test_grants_and_thresholds_of_a_rolling_window_leave_it_too(ledger: Ledger):
     assert ledger.status(at(75), 75) == Status(0, 0, 0)
     assert spend(76, 600) == (50,)
     assert spend(77, 100) == ()
+    assert spend(100, 100) == ()
     assert spend(140, 100) == ()
     assert spend(150, 500) == (50,)
 
