@@ -12,15 +12,30 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+import openai
 import pytest
 
 from agentguard import carry, errors, guard, retry
 from agentguard.providers.failures import classify
+from agentguard.providers.pickling import let_cross
 from agentguard.testing import FakeProvider
 from tests.integrations.crossing import METHODS, fail, fail_guarded, failure, here
 from tests.providers.fault_rows import Row
 from tests.providers.sdk_targets import Target, let_go
 from tests.providers.test_fault_matrix import TELLING
+
+
+class Mine(openai.RateLimitError):
+    """A user's own, made in a way of its own."""
+
+    def __new__(cls, message: str, tenant: str, response: Any) -> Any:
+        """Ask for more than an exception takes."""
+        return super().__new__(cls, message)
+
+    def __init__(self, message: str, tenant: str, response: Any) -> None:
+        super().__init__(message, response=response, body=None)
+        self.tenant = tenant
+
 
 SECRETS = (b"sk-test", b"test-key", b'"hi"', b"sk-secret", b"a secret prompt", b"set-cookie")
 
@@ -118,8 +133,6 @@ def test_multiprocessing_does_not_hang(method: str):
 
 def test_what_crosses():
     """Message, status, codes, body, id, notes and the answer's telling headers; not the request."""
-    import openai
-
     error = raised(lambda: fail("rate_limit"))
     assert isinstance(error, openai.RateLimitError)
     error.add_note("while asking")
@@ -192,7 +205,6 @@ def test_what_is_no_providers_is_left_alone():
 
 def test_a_way_of_the_users_own_stays():
     """A class that somebody has registered with copyreg keeps that."""
-    import openai
 
     class Mine(openai.APIError):
         def __init__(self) -> None:
@@ -215,10 +227,36 @@ def test_a_way_of_the_users_own_stays():
 
 def test_args_that_are_no_data_stay_behind():
     """Of an SDK's exception made with objects, only plain data crosses."""
-    import openai
 
     def work():
         raise openai.OpenAIError("no", object(), {"a": [1, {"b": None}]}, warnings)
 
     there = pickle.loads(pickle.dumps(raised(work)))
     assert there.args == ("no", None, {"a": [1, {"b": None}]}, None)
+
+
+def test_a_subclass_with_arguments_of_its_own_is_rebuilt():
+    """Neither its __new__ nor its __init__ is asked: they want what did not cross."""
+    error = raised(lambda: fail("rate_limit"))
+    assert isinstance(error, openai.RateLimitError)
+    mine = Mine(str(error), "ann", error.response)
+    let_cross(mine)
+
+    there = pickle.loads(pickle.dumps(mine))
+
+    assert type(there) is Mine
+    assert str(there) == str(mine)
+    assert classify(there).kind == "rate_limited"
+
+
+def test_what_an_exception_holds_crosses_with_it():
+    """An exception of the user's own around a provider's breaks no pool either."""
+    error = raised(lambda: fail("rate_limit"))
+    copyreg.dispatch_table.pop(type(error), None)
+    outer = ValueError("outer", error)
+    let_cross(outer)
+
+    there = pickle.loads(pickle.dumps(outer))
+
+    assert classify(there.args[1]).kind == "rate_limited"
+    assert b"sk-secret" not in pickle.dumps(outer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import functools
 import gc
@@ -460,6 +461,38 @@ def test_policies_see_the_request_as_create_would_take_it(provider: FakeProvider
     assert received.headers["x-stainless-read-timeout"] == "7.5"
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["/chat/completions", "/chat/completions/", "/Chat/Completions", "/chat/completions?a=b#c"],
+)
+def test_every_spelling_of_a_path_is_guarded(provider: FakeProvider, url: str):
+    """A request by hand is a call of a model like any other."""
+    sees = Sees()
+    client = sees(opened(provider, "openai", is_async=False))
+
+    with contextlib.suppress(openai.APIError):  # what the server makes of it is not the point
+        client.post(url, cast_to=object, body=CHAT)
+
+    client.close()
+    assert [call.kwargs["model"] for call in sees.calls] == [CHAT["model"]]
+
+
+def test_text_in_place_of_an_answer_says_what_is_missing(provider: FakeProvider):
+    """A fallback's plain text serves a plain call; a parser or a manager needs the SDK's own answer."""
+    provider.always(fault.status(503))
+    client = fallback(lambda **_: "sorry")(opened(provider, "openai", is_async=False))
+
+    assert client.chat.completions.create(**CHAT) == "sorry"
+    with pytest.raises(TypeError, match="such as a ChatCompletion"):
+        client.chat.completions.parse(**CHAT, response_format=Weather)
+    with (
+        pytest.raises(AttributeError, match="of a fallback function"),
+        client.chat.completions.stream(**CHAT),
+    ):
+        pass
+    client.close()
+
+
 def test_a_body_that_no_policy_can_read_is_refused(provider: FakeProvider):
     """`client.post` with bytes makes no request."""
     client = at_once()(opened(provider, "openai", is_async=False))
@@ -522,7 +555,7 @@ def test_own_retries_are_off_and_said_to_be(provider: FakeProvider):
         patient.chat.completions.create(**CHAT)
     assert len(provider.journal) == 4
     assert describe(patient)["requests"] == 2
-    assert describe(patient)["notes"] == []
+    assert len(describe(patient)["notes"]) == 1  # what is not guarded
     assert describe(client)["calls"][0] == "chat.completions"
     assert describe(client)["provider"] == "openai"
     original.close()
@@ -590,9 +623,9 @@ def test_guards_join(provider: FakeProvider):
 
     client.close()
     assert [each["name"] for each in describe(client)["policies"]] == ["sees", "sees"]
-    assert describe(client)["notes"] == [
-        "Its own retries are off (they were 2): retry() does them."
-    ]
+    unguarded, retries = describe(client)["notes"]
+    assert "WebSocket" in unguarded
+    assert retries == "Its own retries are off (they were 2): retry() does them."
     assert len(inner.calls) == len(outer.calls) == 1
     assert len(provider.journal) == 1
 

@@ -13,6 +13,7 @@ import re
 import types
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from urllib.parse import urlsplit
 
 from agentguard.engine.decorate import Guarded, given
 from agentguard.engine.drive import drive
@@ -40,6 +41,11 @@ _CALLS: Final[Mapping[str, Sequence[str]]] = {
     "openai": ("chat.completions", "responses", "embeddings", "completions"),
     "anthropic": ("messages", "beta.messages", "completions"),
 }
+_AS_BEFORE: Final = "Images, audio, batches, assistants and whatever goes over a WebSocket pass as before, unguarded."
+_PARSED: Final = (
+    "a fallback function answered with text where the caller has the answer parsed: let it return "
+    "what the SDK would, such as a ChatCompletion or an embeddings response"
+)
 _RETRIES: Final = "_agentguard_retries"
 _RAW: Final = "x-stainless-raw-response"
 _BESIDE: Final = ("timeout", "extra_headers", "extra_query")
@@ -67,8 +73,8 @@ def guarded(client: T, guard: Guard) -> T:
 def _notes(client: object) -> list[str]:
     retries: int | None = vars(client).get(_RETRIES)
     if retries is None:
-        return []
-    return [f"Its own retries are off (they were {retries}): retry() does them."]
+        return [_AS_BEFORE]
+    return [_AS_BEFORE, f"Its own retries are off (they were {retries}): retry() does them."]
 
 
 def _members(base: Any, guard: Guard) -> dict[str, Any]:
@@ -79,8 +85,8 @@ def _members(base: Any, guard: Guard) -> dict[str, Any]:
         self: Any, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None
     ) -> Any:
         plain = functools.partial(base.request, self, cast_to, stream=stream, stream_cls=stream_cls)
-        path = _MODEL_CALL.search(options.url.partition("?")[0])
-        if path is None or options.method.lower() != "post":
+        path = _MODEL_CALL.search(urlsplit(options.url).path.rstrip("/").lower())
+        if path is None or options.method.lower() not in {"post", "put"}:
             return await _settled(plain(_as_before(self, options)))
         method = _method(self, path[1], guard, send)
         asked = _Request(self, options, plain, is_async=is_async)
@@ -217,6 +223,8 @@ class _Request:
         """What the caller gets for the chain's reply."""
         answer = given(reply)
         if _is_given(self.options.post_parser):
+            if isinstance(answer, str):
+                raise TypeError(_PARSED)
             request_id = getattr(answer, "_request_id", None)
             answer = self.options.post_parser(answer)
             if request_id is not None:

@@ -299,7 +299,7 @@ def surely_sync(target: Target) -> bool:
     fn = target.fn
     if target.shape != "function":
         return target.shape == "generator"
-    if target.endpoint.provider is not None:
+    if target.endpoint.provider not in {None, "litellm"}:
         return not target.hands_back  # a method of an SDK's client, whose class tells
     return (
         isinstance(fn, types.FunctionType)

@@ -16,7 +16,7 @@ from agentguard.providers.failures import Failure, classify
 from agentguard.providers.retry_after import header
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["let_cross"]
 
@@ -70,12 +70,18 @@ def let_cross(error: BaseException) -> None:
 
     Of a provider's exception its class, args, message, status, codes, body, request id, notes and
     partial text cross, `response` with its status and the headers about retrying, and what
-    `classify` says of it. Its request, all other headers and the answer's bytes do not.
+    `classify` says of it. Its request, all other headers and the answer's bytes do not. What an
+    exception holds is prepared with it: the members of a group, another one among its arguments.
     """
-    if isinstance(error, BaseExceptionGroup):
-        for member in cast("BaseExceptionGroup[BaseException]", error).exceptions:
-            let_cross(member)
-        return
+    known, found = {id(error)}, [error]
+    for each in found:
+        _register(each)
+        held = [other for other in _held(each) if id(other) not in known]
+        known.update(map(id, held))
+        found += held
+
+
+def _register(error: BaseException) -> None:
     kind = type(error)
     if kind.__name__ in _TRACED:
         failure = classify(error)
@@ -84,6 +90,14 @@ def let_cross(error: BaseException) -> None:
             copyreg.pickle(kind, _reduced_with_failure)
     elif kind not in copyreg.dispatch_table and any(_of(base, _SDKS) for base in kind.__mro__):
         copyreg.pickle(kind, _reduced)
+
+
+def _held(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        yield from cast("BaseExceptionGroup[BaseException]", error).exceptions
+    for value in (*error.args, *vars(error).values()):
+        if isinstance(value, BaseException):
+            yield value
 
 
 def _of(kind: type, packages: tuple[str, ...]) -> bool:
@@ -108,7 +122,9 @@ def _rebuilt(
     state: dict[str, Any],
     response: tuple[Callable[..., Any], int, dict[str, str]] | None,
 ) -> BaseException:
-    error = kind.__new__(kind, *args)  # their __init__ asks for what did not cross
+    # Their own __new__ and __init__ may ask for what did not cross.
+    builtin: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    error: BaseException = builtin.__new__(kind, *args)
     error.args = args
     vars(error).update(state)
     if response is not None and "response" in state:

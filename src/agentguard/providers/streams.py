@@ -172,6 +172,12 @@ def attribute(source: object, name: str, stream: object = None) -> object:
         ...
         AttributeError: 'text_stream' is not available on a guarded stream: ...
     """
+    if source is None:
+        raise AttributeError(
+            f"{name!r} belongs to a provider's stream, and this answer is of a fallback function, in "
+            "one piece: where the caller needs more than its text, answer with what the SDK would",
+            name=name,
+        )
     if name == "response":
         return ResponseView(getattr(source, name), stream)
     if name in {"_hidden_params", "hidden_params"}:
