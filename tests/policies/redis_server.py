@@ -26,19 +26,24 @@ def _executable() -> str:
 
 
 class RedisServer:
-    """A server on a free port of loopback, that can be stopped, frozen and started again."""
+    """A server on a free port of loopback, that can be stopped, frozen and started again.
 
-    def __init__(self) -> None:
+    Args:
+        options: of the server's command line. It keeps nothing on disk unless they say so.
+    """
+
+    def __init__(self, *options: str) -> None:
+        self._options = options or ("--save", "", "--appendonly", "no")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, empty, and wait until it answers."""
+        """Start it, empty unless it keeps its data, and wait until it answers."""
         command = [_executable(), "--port", str(self.port), "--bind", "127.0.0.1"]
         self._process = subprocess.Popen(
-            [*command, "--save", "", "--appendonly", "no"],
+            [*command, *self._options],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -46,6 +51,8 @@ class RedisServer:
         for _ in range(200):
             try:
                 client.ping()
+            except redis.AuthenticationError:  # it answers, and wants a password
+                return
             except redis.RedisError:
                 time.sleep(0.05)
             else:

@@ -1,0 +1,444 @@
+"""Budgets in a SQLite file: shared by the processes of one machine, and safe from their crashes.
+
+Every operation is one transaction that takes the write lock at its start, so that what it reads
+stays true until it has written. A process that is killed leaves nothing half done. Tables are made
+on first use; `agentguard_schemas` says in which version, and other tables may live beside them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from agentguard.stores.forks import survive
+from agentguard.stores.ledger import (
+    GRACE,
+    WITHIN,
+    Ledger,
+    Reserved,
+    Settled,
+    Status,
+    StoreUnavailable,
+    check,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from agentguard.stores.ledger import Account, Lease, OnExpiry, Window
+
+__all__ = ["SQLiteLedger"]
+
+T = TypeVar("T")
+
+SCHEMA: Final = 1
+
+# An expired lease stays, with no time to expire, so that its call can still be settled. Its state
+# is what happens when it expires ("charge", "refund"), then what has happened.
+_TABLES: Final = """
+CREATE TABLE ledger_accounts (
+    id TEXT PRIMARY KEY, title TEXT NOT NULL, used INTEGER NOT NULL, reserved INTEGER NOT NULL,
+    extra INTEGER NOT NULL, since INTEGER NOT NULL, keeps REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX ledger_accounts_by_end ON ledger_accounts (keeps);
+CREATE TABLE ledger_parts (
+    account TEXT NOT NULL REFERENCES ledger_accounts ON DELETE CASCADE, part INTEGER NOT NULL,
+    used INTEGER NOT NULL, extra INTEGER NOT NULL, PRIMARY KEY (account, part)
+) WITHOUT ROWID;
+CREATE TABLE ledger_leases (
+    account TEXT NOT NULL REFERENCES ledger_accounts ON DELETE CASCADE, id TEXT NOT NULL,
+    part INTEGER NOT NULL, amount INTEGER NOT NULL, state TEXT NOT NULL, expires REAL,
+    PRIMARY KEY (account, id)
+) WITHOUT ROWID;
+CREATE INDEX ledger_leases_by_end ON ledger_leases (account, expires);
+CREATE TABLE ledger_told (
+    account TEXT NOT NULL REFERENCES ledger_accounts ON DELETE CASCADE, percent INTEGER NOT NULL,
+    part INTEGER NOT NULL, PRIMARY KEY (account, percent)
+) WITHOUT ROWID;
+"""
+
+_FORGET: Final = """
+DELETE FROM ledger_accounts
+WHERE id IN (SELECT id FROM ledger_accounts WHERE keeps < ? ORDER BY keeps LIMIT 20)
+"""
+
+
+class _Entry:
+    """One account within a transaction; `save` writes what has changed."""
+
+    def __init__(self, db: sqlite3.Connection, account: Account, now: float) -> None:
+        self.db = db
+        self.id = account.digest
+        self.window: Window = account.window
+        found = self._load()
+        if found is None:
+            db.execute(_FORGET, (now - GRACE,))
+            db.execute(
+                "INSERT INTO ledger_accounts VALUES (?, ?, 0, 0, 0, ?, ?)",
+                (self.id, account.title, self.window.since, self.window.ends),
+            )
+            found = 0, 0, 0, self.window.since, self.window.ends
+        self._saved = found
+        self.used, self.reserved, self.extra, self.since, self.keeps = found
+        if self.window.since > self.since:
+            self._advance()
+        self._sweep(now)
+
+    def _load(self) -> tuple[int, int, int, int, float] | None:
+        asked = "SELECT used, reserved, extra, since, keeps FROM ledger_accounts WHERE id = ?"
+        found: tuple[int, int, int, int, float] | None = self.db.execute(
+            asked, (self.id,)
+        ).fetchone()
+        return found
+
+    def _advance(self) -> None:
+        """Parts before `since` have left the window."""
+        self.since = self.window.since
+        self.keeps = max(self.keeps, self.window.ends)
+        left = (self.id, self.since)
+        used, extra = self.db.execute(
+            "SELECT COALESCE(SUM(used), 0), COALESCE(SUM(extra), 0) FROM ledger_parts "
+            "WHERE account = ? AND part < ?",
+            left,
+        ).fetchone()
+        self.used -= used
+        self.extra -= extra
+        self.db.execute("DELETE FROM ledger_parts WHERE account = ? AND part < ?", left)
+        self.db.execute(
+            "DELETE FROM ledger_leases WHERE account = ? AND part < ? AND expires IS NULL", left
+        )
+
+    def _sweep(self, now: float) -> None:
+        """Charge or refund what dead holders left."""
+        expired = self.db.execute(
+            "SELECT id, part, amount, state FROM ledger_leases WHERE account = ? AND expires <= ?",
+            (self.id, now),
+        ).fetchall()
+        for name, part, amount, state in expired:
+            self.reserved -= amount
+            if state == "charge":
+                self.book(part, amount)
+            self.db.execute(
+                "UPDATE ledger_leases SET state = ?, expires = NULL WHERE account = ? AND id = ?",
+                ("charged" if state == "charge" else "refunded", self.id, name),
+            )
+
+    def lease(self, name: str) -> tuple[int, int, str] | None:
+        """Part, amount and state."""
+        found: tuple[int, int, str] | None = self.db.execute(
+            "SELECT part, amount, state FROM ledger_leases WHERE account = ? AND id = ?",
+            (self.id, name),
+        ).fetchone()
+        return found
+
+    def hold(self, name: str, amount: int, expires: float, lost: OnExpiry) -> None:
+        """Set `amount` aside."""
+        part = max(self.window.part, self.since)
+        self.db.execute(
+            "INSERT INTO ledger_leases VALUES (?, ?, ?, ?, ?, ?)",
+            (self.id, name, part, amount, lost, expires),
+        )
+        self.reserved += amount
+        self.keeps = max(self.keeps, expires)
+
+    def book(self, part: int, used: int, extra: int = 0) -> None:
+        """Count it in `part`, if that still counts."""
+        if part < self.since:
+            return
+        self.used += used
+        self.extra += extra
+        self.db.execute(
+            "INSERT INTO ledger_parts VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE "
+            "SET used = used + excluded.used, extra = extra + excluded.extra",
+            (self.id, part, used, extra),
+        )
+
+    def tell(self, limit: int, thresholds: Sequence[int]) -> tuple[int, ...]:
+        """The thresholds reached that have not been told in this window."""
+        reached = [each for each in thresholds if self.used * 100 >= each * limit and self.used]
+        if not reached:
+            return ()
+        told = dict(
+            self.db.execute("SELECT percent, part FROM ledger_told WHERE account = ?", (self.id,))
+        )
+        crossed = tuple(each for each in reached if told.get(each, self.since - 1) < self.since)
+        until = self.since + self.window.part - self.window.since
+        self.db.executemany(
+            "INSERT OR REPLACE INTO ledger_told VALUES (?, ?, ?)",
+            [(self.id, each, until) for each in crossed],
+        )
+        return crossed
+
+    def forget(self) -> None:
+        """Nothing used, granted or reported; leases that are alive stay."""
+        self.used = self.extra = 0
+        for statement in (
+            "DELETE FROM ledger_parts WHERE account = ?",
+            "DELETE FROM ledger_told WHERE account = ?",
+            "DELETE FROM ledger_leases WHERE account = ? AND expires IS NULL",
+        ):
+            self.db.execute(statement, (self.id,))
+
+    def save(self) -> None:
+        """Write the sums, unless they are as before."""
+        sums = self.used, self.reserved, self.extra, self.since, self.keeps
+        if sums != self._saved:
+            self.db.execute(
+                "UPDATE ledger_accounts SET used = ?, reserved = ?, extra = ?, since = ?, keeps = ? "
+                "WHERE id = ?",
+                (*sums, self.id),
+            )
+
+
+class SQLiteLedger(Ledger):
+    """Budgets that all processes on this machine share, through a file on a local disk.
+
+    What was committed survives the death of any process. A power cut may take the latest
+    transactions with it, never half of one.
+
+    Args:
+        path: of the file; its folder must exist.
+
+    Raises:
+        StoreUnavailable: by its operations: the file cannot be opened or written, has been
+            deleted, is no database, or other processes kept it locked for 0.2 s.
+    """
+
+    remote = True
+
+    def __init__(self, path: str) -> None:
+        self.path = str(Path(path).absolute())
+        self.place = f"the SQLite file {self.path}"
+        self.lock = threading.Lock()  # one connection: its threads take turns here, fairly
+        self._db: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        survive(self)
+
+    def __repr__(self) -> str:
+        return f"<SQLiteLedger {self.path!r}>"
+
+    def reserve(
+        self, lease: Lease, amount: int, limit: int, now: float, expires: float, lost: OnExpiry
+    ) -> Reserved:
+        """See `Ledger`."""
+        check(amount, limit)
+
+        def work(entry: _Entry) -> Reserved:
+            most = limit + entry.extra
+            granted = entry.lease(lease.id) is not None
+            if not granted and entry.used + entry.reserved + amount <= most:
+                entry.hold(lease.id, amount, expires, lost)
+                granted = True
+            return Reserved(granted, entry.used, entry.reserved, most)
+
+        return self._transact(lease.account, now, work)
+
+    def settle(
+        self,
+        lease: Lease,
+        actual: int,
+        limit: int,
+        now: float,
+        thresholds: Sequence[int] = (),
+    ) -> Settled:
+        """See `Ledger`."""
+        check(actual, limit)
+
+        def work(entry: _Entry) -> Settled:
+            most = limit + entry.extra
+            found = entry.lease(lease.id)
+            if found is None:
+                return Settled(entry.used, most, 0, ())
+            part, amount, state = found
+            entry.db.execute(
+                "DELETE FROM ledger_leases WHERE account = ? AND id = ?", (entry.id, lease.id)
+            )
+            if state in {"charge", "refund"}:
+                entry.reserved -= amount
+            entry.book(part, actual - amount if state == "charged" else actual)
+            crossed = entry.tell(most, thresholds)
+            return Settled(entry.used, most, max(actual - amount, 0), crossed)
+
+        return self._transact(lease.account, now, work)
+
+    def renew(self, lease: Lease, now: float, expires: float) -> bool:
+        """See `Ledger`."""
+
+        def work(entry: _Entry) -> bool:
+            entry.keeps = max(entry.keeps, expires)
+            changed = entry.db.execute(
+                "UPDATE ledger_leases SET expires = ? "
+                "WHERE account = ? AND id = ? AND expires IS NOT NULL",
+                (expires, entry.id, lease.id),
+            )
+            return changed.rowcount > 0
+
+        return self._transact(lease.account, now, work)
+
+    def status(self, account: Account, now: float) -> Status:
+        """See `Ledger`."""
+        return self._transact(
+            account, now, lambda entry: Status(entry.used, entry.reserved, entry.extra)
+        )
+
+    def reset(self, account: Account, now: float) -> None:
+        """See `Ledger`."""
+        self._transact(account, now, _Entry.forget)
+
+    def grant(self, account: Account, amount: int, now: float) -> None:
+        """See `Ledger`."""
+        check(amount)
+        self._transact(
+            account,
+            now,
+            lambda entry: entry.book(max(entry.window.part, entry.since), 0, amount),
+        )
+
+    def close(self) -> None:
+        """See `Ledger`."""
+        with self.lock:
+            self._disconnect()
+
+    def before_fork(self) -> None:
+        """SQLite's locks do not survive a fork: neither side goes on with this connection."""
+        self._disconnect()
+
+    def in_child(self) -> None:
+        """Should the connection be busy at the fork: left alone, as closing it would break it."""
+        if self._db is not None:
+            _inherited.append(self._db)
+            self._db = None
+
+    def _transact(self, account: Account, now: float, work: Callable[[_Entry], T]) -> T:
+        # Real time, whatever clock is in use: other processes really hold the lock.
+        end = time.monotonic() + WITHIN
+        if not self.lock.acquire(timeout=WITHIN):
+            raise self._unavailable("the other threads of this process kept it busy")
+        try:
+            db = self._connected(end)
+            _begin(db, "BEGIN IMMEDIATE", end)
+            try:
+                entry = _Entry(db, account, now)
+                value = work(entry)
+                entry.save()
+                db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            if not _is_busy(error):
+                self._disconnect()
+            raise self._unavailable(_reason(error)) from error
+        finally:
+            self.lock.release()
+        return value
+
+    def _connected(self, end: float) -> sqlite3.Connection:
+        """The connection to the file that is there now."""
+        if self._db is not None:
+            if self._file == _identity(self.path):
+                return self._db
+            self._disconnect()
+        if self._file is not None and _identity(self.path) is None:
+            # Made anew in silence, every budget would be whole again.
+            raise self._unavailable("the file was deleted; a restart makes a new one, all unspent")
+        db = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            _begin(db, "PRAGMA journal_mode = WAL", end)
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("PRAGMA foreign_keys = ON")
+            self._make_tables(db, end)
+        except BaseException:
+            db.close()
+            raise
+        self._db, self._file = db, _identity(self.path)
+        return db
+
+    def _make_tables(self, db: sqlite3.Connection, end: float) -> None:
+        _begin(db, "BEGIN IMMEDIATE", end)
+        try:
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS agentguard_schemas "
+                "(tables TEXT PRIMARY KEY, version INTEGER NOT NULL)"
+            )
+            found = db.execute(
+                "SELECT version FROM agentguard_schemas WHERE tables = 'ledger'"
+            ).fetchone()
+            if found is None:
+                for statement in _TABLES.split(";"):
+                    db.execute(statement)
+                db.execute("INSERT INTO agentguard_schemas VALUES ('ledger', ?)", (SCHEMA,))
+            elif found[0] != SCHEMA:
+                raise self._unavailable(
+                    f"its tables are of version {found[0]} and this agentguard writes version "
+                    f"{SCHEMA}; use one version of agentguard for one file"
+                )
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+
+    def _disconnect(self) -> None:
+        if self._db is not None:
+            db, self._db = self._db, None
+            with contextlib.suppress(sqlite3.Error):
+                db.close()
+
+    def _unavailable(self, reason: str) -> StoreUnavailable:
+        return StoreUnavailable(f"{self.place} cannot be used: {reason}")
+
+
+def _begin(db: sqlite3.Connection, statement: str, end: float) -> None:
+    """Execute what other processes' locks may hold up."""
+    # SQLite's own waiting sleeps up to a tenth of a second while the lock may long be free.
+    while True:
+        try:
+            db.execute(statement)
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > end:
+                raise
+        else:
+            return
+        time.sleep(random.uniform(0.0005, 0.003))
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+    }
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which file it is: one that is deleted while open goes on accepting what nobody will read."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _reason(error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return _REASONS.get(code) or str(error)
+
+
+_REASONS: Final = {
+    sqlite3.SQLITE_BUSY: f"another process kept it locked for {WITHIN} s",
+    sqlite3.SQLITE_LOCKED: f"another connection kept it locked for {WITHIN} s",
+    sqlite3.SQLITE_CANTOPEN: (
+        "it cannot be opened; its folder must exist, and this process must be allowed to write there"
+    ),
+    sqlite3.SQLITE_READONLY: "this process may not write to it, or to its folder",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_NOTADB: "it is no SQLite database",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; restore it, or move it away to begin anew",
+}
+
+_inherited: Final[list[sqlite3.Connection]] = []

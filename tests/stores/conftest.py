@@ -1,0 +1,62 @@
+"""The three stores, each empty, and each reached as another process would reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agentguard.stores.ledger import Ledger
+from agentguard.stores.memory import MemoryLedger
+from agentguard.stores.open import open_store
+from tests.policies.redis_server import RedisServer
+from tests.stores.kit import Handles
+
+
+@pytest.fixture(scope="session")
+def started() -> Iterator[RedisServer]:
+    """One server for all tests of this process."""
+    server = RedisServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def server(started: RedisServer) -> RedisServer:
+    """The server, empty."""
+    client = started.client()
+    client.flushall()
+    client.close()
+    return started
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> object:
+    """What a user passes as `store=`."""
+    if request.param == "redis":
+        return f"redis://127.0.0.1:{request.getfixturevalue('server').port}/0"
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'budgets.db'}"
+    return MemoryLedger()
+
+
+@pytest.fixture
+def handles(store: object) -> Iterator[Handles]:
+    """Make ledgers on the store; memory has only one."""
+    made: list[Ledger] = []
+
+    def make() -> Ledger:
+        made.append(open_store(store))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def ledger(handles: Handles) -> Ledger:
+    """One ledger on the store."""
+    return handles()
