@@ -128,7 +128,9 @@ def test_a_client_that_speaks_another_protocol_is_refused(
 ) -> None:
     """It has no such call, and the error says what to pass instead; nothing is asked."""
     client = fallback(make("Anthropic", up))(make("OpenAI", down))
-    with pytest.raises(TypeError, match=r"the Anthropic cannot be asked for what OpenAI\.chat\.completions"):
+    with pytest.raises(
+        TypeError, match=r"the Anthropic cannot be asked for what OpenAI\.chat\.completions"
+    ):
         CALLS["chat"](client)
     assert (down.requests, up.requests) == (0, 0)
     client.close()

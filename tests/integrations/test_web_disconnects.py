@@ -137,7 +137,7 @@ def objects(server: Server) -> dict[str, int]:
     """How many objects of a call are alive."""
     collect(server)
     kinds = (Attempt, Call, Reply, Source, engine_streams.Stream, engine_streams.AsyncStream)
-    found = [type(each).__name__ for each in gc.get_objects() if isinstance(each, kinds)]
+    found = [type(each).__name__ for each in gc.get_objects() if issubclass(type(each), kinds)]
     return {kind.__name__: found.count(kind.__name__) for kind in kinds}
 
 

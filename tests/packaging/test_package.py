@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -24,10 +25,19 @@ print(*sorted(set(sys.modules) - before))
 """
 
 
+# These build on LangChain's own classes; nothing imports them before an object of it is met.
+NEEDS = {
+    "agentguard.integrations.langchain_answers": "langchain_core",
+    "agentguard.integrations.langchain_middleware": "langchain",
+    "agentguard.integrations.langchain_objects": "langchain_core",
+}
+
+
 def modules() -> list[ModuleType]:
-    """Import every module of the package."""
-    found = pkgutil.walk_packages(agentguard.__path__, "agentguard.")
-    return [agentguard, *(importlib.import_module(info.name) for info in found)]
+    """Import every module of the package, but for those whose subject is not installed."""
+    found = (info.name for info in pkgutil.walk_packages(agentguard.__path__, "agentguard."))
+    known = (name for name in found if find_spec(NEEDS.get(name, "agentguard")) is not None)
+    return [agentguard, *map(importlib.import_module, known)]
 
 
 def by_isort(name: str) -> tuple[int, str]:

@@ -30,7 +30,7 @@ class Form:
         wire: writes the JSON with the text of each channel.
         channels: every channel there is.
         visible: the channels that are the answer a user sees.
-        usage: input, output, cached, cache write and reasoning tokens expected.
+        usage: input, output, cached, cache write, reasoning and cache write for an hour expected.
         finish: the finish reason expected.
     """
 
@@ -41,7 +41,7 @@ class Form:
         wire: Callable[[Texts], JSON],
         channels: list[Hashable],
         visible: list[Hashable],
-        usage: tuple[int, int, int, int, int],
+        usage: tuple[int, ...],
         finish: str | None,
     ) -> None:
         self.name = name
@@ -305,7 +305,7 @@ BLOCKS: list[Hashable] = [(0, "thinking"), (1, "text"), (2, "input", "q"), (3, "
 
 def langchain(name: str, build: Callable[[JSON], Any]) -> list[Form]:
     """Both kinds of AIMessage, made by `build`."""
-    usage = (12, 5, 4, 3, 2)
+    usage = (12, 5, 4, 3, 2, 1)
     return [
         Form(name, build, langchain_wire, LANGCHAIN, LANGCHAIN[:1], usage, "stop"),
         Form(
@@ -344,7 +344,7 @@ def langchain_results() -> list[Form]:
         return langchain_wire({key[1:]: text for key, text in cast("Any", texts).items()})
 
     def form(name: str, build: Callable[[JSON], Any]) -> Form:
-        return Form(name, build, inner, keys, keys[:1], (12, 5, 4, 3, 2), "stop")
+        return Form(name, build, inner, keys, keys[:1], (12, 5, 4, 3, 2, 1), "stop")
 
     return [
         form("langchain-result", lambda wire: ChatResult(generations=[generation(wire)])),

@@ -398,7 +398,7 @@ def test_anthropic_usage_is_replaced_and_not_added_up() -> None:
         "input_tokens": 4,
         "cache_read_input_tokens": 1500,
         "cache_creation_input_tokens": 20,
-        "cache_creation": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 0},
+        "cache_creation": {"ephemeral_5m_input_tokens": 15, "ephemeral_1h_input_tokens": 5},
         "output_tokens": 1,
     }
 
@@ -408,7 +408,7 @@ def test_anthropic_usage_is_replaced_and_not_added_up() -> None:
     details = {"thinking_tokens": 3}
     first = {"type": "message_start", "message": start}
     assert read(first, delta(output_tokens=5), delta(output_tokens=9)).usage == Usage(
-        1524, 9, 1500, 20
+        1524, 9, 1500, 20, 0, 5
     )
     repeated = delta(
         input_tokens=4,
@@ -416,9 +416,9 @@ def test_anthropic_usage_is_replaced_and_not_added_up() -> None:
         cache_creation_input_tokens=20,
         output_tokens=9,
     )
-    assert read(first, repeated).usage == Usage(1524, 9, 1500, 20)
+    assert read(first, repeated).usage == Usage(1524, 9, 1500, 20, 0, 5)
     thought = delta(output_tokens=9, output_tokens_details=details)
-    assert read(first, thought).usage == Usage(1524, 9, 1500, 20, 3)
+    assert read(first, thought).usage == Usage(1524, 9, 1500, 20, 3, 5)
 
 
 def test_a_server_that_counts_in_every_chunk_is_not_added_up() -> None:
@@ -492,10 +492,10 @@ def test_usage_in_every_spelling(figures: object, usage: Usage | None) -> None:
 
 def test_usage_adds_up_and_shows_itself() -> None:
     """Usages of several attempts add up; total is input and output."""
-    both = Usage(1, 2, 3, 4, 5) + Usage(10, 20, 30, 40, 50)
-    assert both == Usage(11, 22, 33, 44, 55)
+    both = Usage(1, 2, 3, 4, 5, 6) + Usage(10, 20, 30, 40, 50, 60)
+    assert both == Usage(11, 22, 33, 44, 55, 66)
     assert both.total_tokens == 33
-    assert hash(both) == hash(Usage(11, 22, 33, 44, 55))
+    assert hash(both) == hash(Usage(11, 22, 33, 44, 55, 66))
     assert both != 33
     assert repr(Usage(1)).startswith("Usage(input_tokens=1, output_tokens=0")
 

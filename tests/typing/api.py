@@ -7,9 +7,11 @@ became looser, the check would fail.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
 from typing import assert_type
 
 import agentguard as ag
+from agentguard.providers.usage import Usage
 
 
 def sync(question: str, *, n: int = 1) -> str:
@@ -35,6 +37,18 @@ assert_type(guards(sync)("?", n=2), str)
 assert_type(guards(generator)("?"), Iterator[str])
 assert_type(guards(asyncgen)("?"), AsyncIterator[str])
 assert_type(ag.carry(sync)("?", n=2), str)
+
+# A count of tokens is an int that knows whether it is exact; an unknown price is None.
+assert_type(ag.count_tokens("?", "gpt-4o").exact, bool)
+assert_type(ag.count_tokens("?", "gpt-4o") + 1, int)
+assert_type(ag.prices.price("gpt-4o", Usage(1)), Decimal | None)
+
+with ag.usage() as used:
+    pass
+assert_type(used, ag.usage)
+assert_type(used.total_tokens, int)
+assert_type(used.cost, Decimal | None)
+assert_type(used.by("user")["ann"].cost, Decimal | None)
 
 
 # A policy is a decorator, with and without settings.

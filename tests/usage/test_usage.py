@@ -189,6 +189,45 @@ def test_streams_without_figures_are_estimated(harness, end):
     assert "1 of 1 attempts are estimates" in str(u)
 
 
+THOUGHT, ARGUMENTS = "let me think about it", '{"city": "Seoul"}'
+BESIDE = {
+    "chat": [
+        {"choices": [{"delta": {"reasoning_content": THOUGHT, "reasoning": THOUGHT}}]},
+        {"choices": [{"delta": {"tool_calls": [{"function": {"arguments": ARGUMENTS}}]}}]},
+        {"choices": [{"index": 1, "delta": {"content": "other"}}]},
+    ],
+    "responses": [
+        {"type": "response.reasoning_text.delta", "delta": THOUGHT},
+        {"type": "response.function_call_arguments.delta", "delta": ARGUMENTS},
+        {"type": "response.output_text.delta", "delta": "other"},
+    ],
+    "anthropic": [
+        {"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": THOUGHT}},
+        {
+            "type": "content_block_delta",
+            "delta": {"type": "input_json_delta", "partial_json": ARGUMENTS},
+        },
+        {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "other"}},
+    ],
+}
+
+
+@pytest.mark.parametrize("protocol", sorted(BESIDE))
+def test_reasoning_and_tool_arguments_are_estimated(protocol):
+    """What streamed beside the answer costs tokens too, each piece once."""
+
+    @at_once(attempts=1)
+    def ask(messages, model):
+        yield from BESIDE[protocol]
+        raise ConnectionError
+
+    with usage() as u, pytest.raises(ConnectionError):
+        list(ask(messages=ASKED, model=MODEL))
+    expected = sum(count_tokens(text, MODEL) for text in (THOUGHT, ARGUMENTS, "other"))
+    assert (u.estimated, u.attempts) == (1, 1)
+    assert abs(u.output_tokens - expected) <= 2  # joined, two pieces may share a token
+
+
 def test_an_anthropic_stream_that_was_cut():
     """The input was told at the start; of the output only a first token, so it is counted."""
     start = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard.budgeting.limits import amount_of, nano
 from agentguard.engine.bill import request_of
@@ -10,8 +11,6 @@ from agentguard.providers.output_limits import asked_output, least_output
 from agentguard.providers.usage import Usage
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from agentguard.budgeting.expected import Expected
     from agentguard.engine.call import Attempt
 
@@ -158,9 +157,8 @@ class Demand:
             cost = price(model, usage, self._provider, base_url=self._base_url)
             if cost is None:
                 raise Unpriced(model)
-            dearest = cost if dearest is None else max(dearest, cost)
-        assert dearest is not None
-        return dearest
+            dearest = max(dearest or cost, cost)
+        return dearest or Decimal(0)
 
 
 def _bounded(request: Any, model: str) -> int:
@@ -182,10 +180,9 @@ def _embeds(model: str) -> bool:
 
 def _marked(request: Any, depth: int = 6) -> bool:
     """Whether something in the request asks the provider to cache it."""
-    if isinstance(request, dict):
-        return "cache_control" in request or (
-            depth > 0 and any(_marked(each, depth - 1) for each in request.values())  # type: ignore[misc]
-        )
-    if isinstance(request, (list, tuple)):
-        return depth > 0 and any(_marked(each, depth - 1) for each in request)  # type: ignore[misc]
+    if depth and isinstance(request, dict):
+        known = cast("dict[str, Any]", request)
+        return "cache_control" in known or any(_marked(each, depth - 1) for each in known.values())
+    if depth and isinstance(request, (list, tuple)):
+        return any(_marked(each, depth - 1) for each in cast("list[Any]", request))
     return False

@@ -61,5 +61,5 @@ class Expected:
         if known.since >= _EVERY and len(known.recent) >= _ENOUGH:
             with self._lock:
                 known.since = 0
-                lengths = sorted(tuple(known.recent))
+                lengths = sorted(known.recent.copy())  # a copy is made at once, whoever appends
                 known.p99 = max(lengths[min(len(lengths) * 99 // 100, len(lengths) - 1)], 1)

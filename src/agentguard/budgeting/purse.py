@@ -96,3 +96,6 @@ class Purse(Ledger):
         """See `Ledger`."""
         with self._lock:
             self._sum(account).extra += amount
+
+    def close(self) -> None:
+        """See `Ledger`: there is nothing to let go of."""

@@ -310,9 +310,9 @@ class Tab:
             return self._settled(call, work)
         error = outcome.error
         kind = None if error is None else classify(error).kind
-        if isinstance(error, Timeout) and not call.runtime.is_async and not attempt.reading.content:
-            if charge.ledger is not self.purse and charge.parts:
-                return None  # left to its answer, which may come late, or else to its expiry
+        left_behind = isinstance(error, Timeout) and not call.runtime.is_async
+        if left_behind and self.purse is None and not attempt.reading.content and charge.parts:
+            return None  # left to its answer, which may come late, or else to its expiry
         parts = charge.close()
         if attempt.nested and attempt.usage is None:
             work = functools.partial(self._book, call, charge, parts, None, None)
@@ -389,7 +389,7 @@ class Tab:
         Without `usage`, `dollars` says what is booked: None for nothing, "requests" for that alone,
         "reserved" for what was set aside.
         """
-        budget, ledger, now = self.budget, charge.ledger, call.runtime.time()
+        budget, now = self.budget, call.runtime.time()
         found: list[Threshold] = []
         if usage is not None:
             missing = [

@@ -339,7 +339,7 @@ def _estimate(readings: list[Reading], request: Any, model: str) -> Usage:
         told = each.usage or Usage()
         total += Usage(
             told.input_tokens or _count(request, model),
-            max(told.output_tokens, _count(each.text, model)),
+            max(told.output_tokens, _count(each.text + "".join(each.beside), model)),
             told.cached_tokens,
             told.cache_write_tokens,
             told.reasoning_tokens,

@@ -212,7 +212,7 @@ class Budget(Block, Policy):
 
     def _obey(self, exceeded: object) -> None:
         if exceeded in ("raise", "wait"):
-            self.exceeded = cast("Literal['raise', 'wait']", exceeded)
+            self.exceeded = exceeded
         elif isinstance(exceeded, dict) and exceeded:
             self.exceeded, self._changes = "instead", cast("dict[str, Any]", exceeded)
         elif callable(exceeded):

@@ -71,6 +71,7 @@ class Messages(Shape):
                 into.content = True
             elif delta.get("type") != "text_delta":
                 into.content = True
+                into.beside.append(delta.get("thinking") or delta.get("partial_json") or "")
         elif kind == "content_block_start":
             self._read_block(known.get("content_block"), into)
         elif kind == "message_delta":

@@ -103,8 +103,8 @@ class Generated(Shape):
             text = own.get("text")
             if text:
                 into.content = True
-                if first and not own.get("thought"):
-                    into.parts.append(text)
+                shown = first and not own.get("thought")
+                (into.parts if shown else into.beside).append(text)
             elif text is None:
                 into.content = True
         reason = _word(_either(known, "finish_reason"))

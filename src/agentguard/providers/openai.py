@@ -95,11 +95,13 @@ class Chat(Shape):
             into.content = True
         elif not into.content:
             into.content = any(delta.get(name) for name in _USABLE)
-        if first and isinstance(content, str):
-            into.parts.append(content)
+        if isinstance(content, str):
+            (into.parts if first else into.beside).append(content)
         elif first and sequence(content):
             texts = [fields(block).get("text") for block in content]
             into.parts += [text for text in texts if isinstance(text, str)]
+        if not content:
+            into.beside += _beside(delta)
         reason = choice.get("finish_reason")
         if reason is not None:
             into.finished = True
@@ -159,6 +161,20 @@ class Chat(Shape):
                         path = ("choices", position, "delta", name)
                         return carved(item, path, text, self.kept, self.kept_inside)
         return carried
+
+
+def _beside(delta: Mapping[str, Any]) -> Iterator[str]:
+    """The reasoning, the refusal and the tool arguments of a chunk."""
+    for name in _PLAIN[1:]:
+        text = delta.get(name)
+        if isinstance(text, str):
+            yield text
+            if name == "reasoning_content":
+                break  # OpenRouter and vLLM repeat it under the other name
+    for call in delta.get("tool_calls") or ():
+        arguments = fields(fields(call).get("function")).get("arguments")
+        if isinstance(arguments, str):
+            yield arguments
 
 
 def _message(

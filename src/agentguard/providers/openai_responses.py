@@ -106,6 +106,8 @@ class Responses(Shape):
                 into.content = True
         else:
             into.content = True
+            if isinstance(known.get("delta"), str):
+                into.beside.append(known["delta"])
 
     def _read_response(self, known: Mapping[str, Any], into: Reading, *, whole: bool) -> None:
         into.model = known.get("model") or into.model

@@ -56,6 +56,8 @@ class Reading:
 
     Attributes:
         parts: the visible answer text in order: choice 0, no reasoning, no tool arguments.
+        beside: texts that cost tokens and are not in `parts`: reasoning, tool arguments, the other
+            choices, as far as they stream in pieces.
         content: something a consumer can use has arrived. Opening events leave it False.
         finished: the provider's terminal signal was seen. An empty answer finishes with `content`
             False.
@@ -71,6 +73,7 @@ class Reading:
     """
 
     __slots__ = (
+        "beside",
         "content",
         "error",
         "finish_reason",
@@ -85,6 +88,7 @@ class Reading:
 
     def __init__(self) -> None:
         self.parts: list[str] = []
+        self.beside: list[str] = []
         self.content = False
         self.finished = False
         self.model: str | None = None

@@ -42,7 +42,6 @@ _SHA256: Final = {
 }
 
 _loaded: dict[str, Encoding] = {}
-_lock = threading.Lock()
 
 
 def encoding(name: EncodingName) -> Encoding:
@@ -60,10 +59,8 @@ def encoding(name: EncodingName) -> Encoding:
         6
     """
     found = _loaded.get(name)
-    if found is None:
-        with _lock:
-            found = _loaded.get(name) or _load(name)
-            _loaded[name] = found
+    if found is None:  # without a lock, which a fork might inherit: to load twice harms nobody
+        found = _loaded[name] = _load(name)
     return found
 
 

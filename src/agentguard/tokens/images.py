@@ -45,7 +45,7 @@ def tiles(base: int, tile: int) -> Rule:
     def rule(size: Size | None, detail: str) -> int:
         if detail == "low":
             return base
-        width, height = size or (2048, 1024)
+        width, height = size or (2048, 768)
         shrink = min(1, 2048 / max(width, height))
         shrink *= min(1, 768 / (min(width, height) * shrink))
         return base + tile * _grid(width * shrink, height * shrink, 512)

@@ -279,8 +279,6 @@ def _named(name: str, provider: str, providers: dict[str, Provider]) -> ModelInf
     seller = providers[provider]
     if name.startswith("ft:"):
         name = ":".join(name.split(":")[:2])
-    elif ":ft-" in name:
-        return None
     dashed = re.sub(r"-(20\d\d)(\d\d)(\d\d)$", r"-\1-\2-\3", name)  # as LiteLLM writes dates
     sellers = [seller, *(providers[p] for p in seller.fallback_model_providers or ())]
     for known in dict.fromkeys((name, dashed)):

@@ -22,20 +22,24 @@ if TYPE_CHECKING:
 
 __all__ = ["Scale"]
 
-_MESSAGES: Final = ("messages", "contents", "input", "prompt")
-_SYSTEM: Final = ("system", "instructions", "system_instruction", "systemInstruction")
-_TOOLS: Final = ("tools", "functions")
-_FORMATS: Final = (
-    "response_format",
-    "response_schema",
-    "response_json_schema",
-    "responseSchema",
-    "output_format",
-    "output_config",
-    "text_format",
+_MESSAGES: Final = frozenset({"messages", "contents", "input", "prompt"})
+_SYSTEM: Final = frozenset({"system", "instructions", "system_instruction", "systemInstruction"})
+_TOOLS: Final = frozenset({"tools", "functions"})
+_FORMATS: Final = frozenset(
+    {
+        "response_format",
+        "response_schema",
+        "response_json_schema",
+        "responseSchema",
+        "output_format",
+        "output_config",
+        "text_format",
+    }
 )
-_REQUEST: Final = frozenset({*_MESSAGES, *_SYSTEM, *_TOOLS, *_FORMATS})
-_UNSEEN: Final = ("previous_response_id", "conversation", "cached_content", "container")
+_REQUEST: Final = _MESSAGES | _SYSTEM | _TOOLS | _FORMATS
+_UNSEEN: Final = frozenset(
+    {"previous_response_id", "conversation", "cached_content", "cachedContent", "container"}
+)
 """They bring tokens along that the request does not show."""
 
 _ROLES: Final = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
@@ -88,10 +92,10 @@ class Scale:
             known = fields(thing)
             if "role" not in known and _REQUEST & known.keys():
                 self._request(known)
+            elif isinstance(known.get("text"), str):  # a prompt value of LangChain, a block, a part
+                self._text(known["text"])
             elif {"role", "content", "parts", "type"} & known.keys():
                 self._list([thing])
-            elif isinstance(known.get("text"), str):  # a prompt value of LangChain
-                self._text(known["text"])
             else:
                 raise TypeError(
                     f"cannot count the tokens of a {type(thing).__name__}: pass a text, a list of "
@@ -116,33 +120,38 @@ class Scale:
 
     def _request(self, known: Mapping[str, Any]) -> None:
         before = self.total
-        for name in _MESSAGES:
-            self._messages(name, known.get(name))
-        config = fields(known.get("config"))
-        for part in (known, config) if config else (known,):
-            for name in _SYSTEM:
-                if part.get(name):
-                    self._message({"role": "system", "content": _content(part[name])})
-            for name in _TOOLS:
-                self._tools(part.get(name))
-            for name in _FORMATS:
-                self._format(part.get(name))
-            self._format(fields(part.get("text")).get("format"))
-            if any(part.get(name) for name in _UNSEEN):
-                self.exact = False
+        for name, value in known.items():
+            if value:
+                self._field(name, value)
         if self.total > before and not self._family.embeds and "prompt" not in known:
             self._framing(self._family.per_request)
 
+    def _field(self, name: str, value: Any) -> None:
+        if name in _MESSAGES:
+            self._messages(name, value)
+        elif name in _SYSTEM:
+            self._message({"role": "system", "content": fields(value).get("parts") or value})
+        elif name in _TOOLS:
+            self._tools(value)
+        elif name in _FORMATS:
+            self._format(value)
+        elif name == "text":  # settings of the Responses API
+            self._format(fields(value).get("format"))
+        elif name == "config":  # Google's
+            for inner, setting in fields(value).items():
+                if setting:
+                    self._field(inner, setting)
+        elif name in _UNSEEN:
+            self.exact = False
+
     def _messages(self, name: str, value: Any) -> None:
-        if value is None:
-            return
-        if sequence(value) and value and all(isinstance(token, int) for token in value):
-            self.total += len(value)  # token ids, which embeddings accept
+        if not isinstance(value, str) and _is_text(value):
+            self.total += len(value)
         elif isinstance(value, str) and name != "prompt" and not self._family.embeds:
             self._message({"role": "user", "content": value})
         elif isinstance(value, str):
             self._text(value)
-        elif sequence(value) and (name == "prompt" or all(isinstance(v, str) for v in value)):
+        elif sequence(value) and (name == "prompt" or all(map(_is_text, value))):
             for text in value:
                 self._messages(name, text)
         else:
@@ -166,23 +175,24 @@ class Scale:
 
     def _message(self, message: Any) -> None:
         if isinstance(message, str):  # one of Google's contents
-            message = {"role": "user", "content": message}
-        elif type(message).__module__.startswith("PIL."):  # one of Google's contents, too
-            self.total += self._family.image(message.size, "auto")
-            return
+            known: Mapping[str, Any] = {"role": "user", "content": message}
         elif sequence(message) and len(message) == 2:  # LangChain's short form
-            message = {"role": message[0], "content": message[1]}
-        known = fields(message)
+            known = {"role": message[0], "content": message[1]}
+        else:
+            known = fields(message)
         self._framing(self._family.per_message)
         role = known.get("role") or (known.get("type") if "content" in known else None)
         self._text(_ROLES.get(str(role), str(role or "user")))
         if known.get("name"):
             self.total += 1
-            self._text(known["name"])
+            self._text(str(known["name"]))
         if "content" in known or "parts" in known:
             self._blocks(known.get("content"))
             self._blocks(known.get("parts"))
-        elif not role or "role" not in known:
+        elif sequence(size := getattr(message, "size", None)) and len(size) == 2:
+            self.total += self._family.image((size[0], size[1]), "auto")  # Google takes PIL's, too
+            return
+        elif "role" not in known:
             self._block(known)  # a bare block or part, or an item of the Responses API
             return
         for name, value in known.items():
@@ -261,8 +271,6 @@ class Scale:
     # Tools and schemas
 
     def _tools(self, tools: Any) -> None:
-        if not tools:
-            return
         self.exact = False
         for tool in tools if sequence(tools) else (tools,):
             known = _tool(tool)
@@ -308,15 +316,17 @@ class Scale:
 
     def _format(self, schema: Any) -> None:
         """Count the schema of a structured answer as the JSON it is."""
-        if schema and not isinstance(schema, str):
+        if schema is not None and not isinstance(schema, str):
             plain = _jsonable(schema)
             if plain not in ({"type": "text"}, {"type": "json_object"}):
                 self._json(plain)
 
 
-def _content(value: Any) -> Any:
-    """The content of a system instruction: text, blocks, or one of Google's contents."""
-    return fields(value).get("parts") or value
+def _is_text(value: object) -> bool:
+    """Whether it is a text, or one given as token ids."""
+    return isinstance(value, str) or (
+        sequence(value) and bool(value) and all(isinstance(token, int) for token in value)
+    )
 
 
 def _source(block: Mapping[str, Any]) -> Mapping[str, Any]:
