@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agentguard.stores import redis, sqlite
 from agentguard.stores.ledger import Ledger
 from agentguard.stores.memory import MemoryLedger
 from agentguard.stores.open import open_store
@@ -43,8 +44,14 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> object:
 
 
 @pytest.fixture
-def handles(store: object) -> Iterator[Handles]:
-    """Make ledgers on the store; memory has only one."""
+def handles(store: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handles]:
+    """Make ledgers on the store; memory has only one.
+
+    They wait for long: these tests are not about bounds, and a busy machine must not fail them.
+    """
+    monkeypatch.setattr(sqlite, "WITHIN", 30.0)
+    monkeypatch.setattr(redis, "WITHIN", 30.0)
+    monkeypatch.setattr(redis, "_SOCKET", 30.0)
     made: list[Ledger] = []
 
     def make() -> Ledger:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 import pytest
@@ -100,6 +101,15 @@ def test_the_lease_of_a_dead_holder_expires(ledger: Ledger, lost: str, used: int
     take(ledger, alice, 600, expires=60.0, lost=lost)
     assert ledger.status(alice, 59.9) == Status(0, 600, 0)
     assert ledger.status(alice, 60.0) == Status(used, 0, 0)
+
+
+def test_times_are_exact(ledger: Ledger):
+    """A lease expires at its moment, and not at the next smaller one that a clock can show."""
+    expires = 1_764_000_000.123_456_7
+    alice = account(window=Window("day 2025-11-24", ends=1_764_028_800.0))
+    take(ledger, alice, 600, now=1_764_000_000.0, expires=expires)
+    assert ledger.status(alice, math.nextafter(expires, 0)).reserved == 600
+    assert ledger.status(alice, expires) == Status(600, 0, 0)
 
 
 def test_an_expired_lease_makes_room_in_the_reservation_that_wants_it(ledger: Ledger):
@@ -243,6 +253,7 @@ def test_grants_and_thresholds_of_a_rolling_window_leave_it_too(ledger: Ledger):
     assert ledger.status(at(75), 75) == Status(0, 0, 0)
     assert spend(76, 600) == (50,)
     assert spend(77, 100) == ()
+    assert spend(100, 100) == ()
     assert spend(140, 100) == ()
     assert spend(150, 500) == (50,)
 

@@ -9,11 +9,13 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from agentguard.stores.ledger import Ledger, Status, StoreUnavailable
 from agentguard.stores.memory import MemoryLedger
+from agentguard.stores.sqlite import SQLiteLedger
 from tests.stores.kit import LIMIT, account, take
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -122,3 +124,16 @@ def test_threads_fork_at_the_same_time(ledger: Ledger):
             each.join()
     assert not failed
     assert take(ledger, account(), 10)
+
+
+def test_a_sqlite_connection_is_closed_before_a_fork(tmp_path: Path):
+    """Its locks would be believed in by the child, and closing it there would break the parent's."""
+    ledger = SQLiteLedger(str(tmp_path / "budgets.db"))
+    ledger.status(account(), 1)
+
+    def work() -> None:
+        assert ledger._db is None
+
+    in_child(work)
+    assert ledger._db is None
+    ledger.close()

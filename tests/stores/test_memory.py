@@ -18,3 +18,24 @@ def test_windows_that_ended_are_forgotten():
             ledger.settle(take(ledger, mine, 1, now=now, expires=now + 10), 1, LIMIT, now)
     assert len(ledger._entries) <= 2 * 1001
     assert ledger.settle(held, 10, LIMIT, 1e6).used == 10
+
+
+def test_every_operation_is_done_under_the_lock():
+    """Each takes it once; a race that would show its absence is too rare to wait for."""
+    ledger, taken = MemoryLedger(), []
+
+    class Lock:
+        def __enter__(self) -> None:
+            taken.append(True)
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    ledger.lock = Lock()
+    lease = take(ledger, account(), 10)
+    ledger.renew(lease, 1, 90)
+    ledger.settle(lease, 10, LIMIT, 1)
+    ledger.status(account(), 1)
+    ledger.grant(account(), 10, 1)
+    ledger.reset(account(), 1)
+    assert len(taken) == 6

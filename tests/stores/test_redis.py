@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import socket
 import subprocess
 import sys
 import threading
@@ -291,7 +292,11 @@ def test_half_an_operation_that_a_killed_server_brings_back_is_put_right(
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[RedisServer]:
     """A cluster of one node, which insists on slots like any other."""
-    server = RedisServer("--save", "", "--cluster-enabled", "yes", "--dir", str(tmp_path))
+    with socket.socket() as free:  # by default the port and 10,000, which may be no port at all
+        free.bind(("127.0.0.1", 0))
+        bus = str(free.getsockname()[1])
+    options = ("--save", "", "--cluster-enabled", "yes", "--cluster-port", bus)
+    server = RedisServer(*options, "--dir", str(tmp_path))
     server.start()
     client = server.client()
     client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)

@@ -7,7 +7,10 @@ import threading
 import weakref
 from typing import Final, Protocol
 
-__all__ = ["Forks", "survive"]
+__all__ = ["PATIENCE", "Forks", "survive"]
+
+PATIENCE: Final = 1.0
+"""Seconds for which a fork waits at most for what is half done."""
 
 
 class Forks(Protocol):
@@ -31,7 +34,7 @@ def survive(owner: Forks) -> None:
 def _before() -> None:
     _forking.acquire()
     for each in list(_living):
-        if each.lock.acquire(timeout=1.0):
+        if each.lock.acquire(timeout=PATIENCE):
             _stopped.append(each)
             each.before_fork()
 

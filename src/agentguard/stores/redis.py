@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard.engine import workers
-from agentguard.stores.forks import survive
+from agentguard.stores.forks import PATIENCE, survive
 from agentguard.stores.ledger import (
     GRACE,
     MOST,
@@ -141,7 +141,7 @@ class RedisLedger(Ledger):
 
     def before_fork(self) -> None:
         """Let no thread be inside redis-py, whose locks a child would find taken for ever."""
-        end = time.monotonic() + WITHIN
+        end = time.monotonic() + PATIENCE
         for job in tuple(self._running):
             job.done.wait(max(end - time.monotonic(), 0))
 
