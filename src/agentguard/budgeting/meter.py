@@ -22,7 +22,8 @@ _SLACK: Final = 2.0
 class Meter:
     """Counts the tokens of one stream as they come.
 
-    Bytes are added up, and tokens counted only when there are more bytes than tokens set aside.
+    Bytes are added up, and tokens counted only when there are more bytes than tokens set aside: all
+    of the text anew, since its pieces are more tokens than the whole.
 
     Args:
         model: whose tokens they are.
@@ -48,7 +49,7 @@ class Meter:
         "_largest",
         "_model",
         "_more",
-        "_pending",
+        "_parts",
         "_renew",
         "_room",
         "_size",
@@ -73,8 +74,8 @@ class Meter:
         self._more, self._cut, self._renew = more, cut, renew
         self._every, self._clock = every, clock
         self._due = clock() + every
-        self._pending: list[str] = []
-        self._size = 0  # bytes of what is pending
+        self._parts: list[str] = []
+        self._size = 0  # bytes since the latest count
         self._largest = 0
         self._exact = True
         self.tokens = 0
@@ -85,7 +86,7 @@ class Meter:
         for channel, text in shape_of(item).split(item):
             if isinstance(channel, tuple) and channel[:1] == (WHOLE,):
                 continue  # the same text once more
-            self._pending.append(text)
+            self._parts.append(text)
             size += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
         self._size += size
         self._largest = max(self._largest, size)
@@ -94,22 +95,19 @@ class Meter:
 
     def count(self) -> int:
         """The tokens so far, counted exactly."""
-        if self._pending:
+        if self._size:
             from agentguard.tokens.count import count_tokens
 
-            text = "".join(self._pending)
-            self._pending.clear()
             self._size = 0
-            counted = count_tokens(text, self._model)
-            self.tokens += int(counted)
-            self._exact = self._exact and counted.exact
+            counted = count_tokens("".join(self._parts), self._model)
+            self.tokens, self._exact = int(counted), counted.exact
         return self.tokens
 
     def _settle(self) -> None:
         if self._clock() >= self._due:
             self._due = self._clock() + self._every
             self._renew()
-        last = "".join(self._pending[-1:])
+        last = "".join(self._parts[-1:])
         before = self.tokens
         tokens = self.count()
         if self._bounded:

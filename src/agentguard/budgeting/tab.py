@@ -106,7 +106,7 @@ class Tab:
             above = above.call.scope.attempt
 
     async def _give_back(self, call: Call, charge: Charge, parts: list[Part]) -> None:
-        work = functools.partial(self._book, call, charge, parts, None, None)
+        work = functools.partial(self._book, call, charge, parts, _nothing)
         if charge.ledger.remote:
             await call.runtime.blocking(work)
         else:
@@ -315,19 +315,16 @@ class Tab:
             return None  # left to its answer, which may come late, or else to its expiry
         parts = charge.close()
         if attempt.nested and attempt.usage is None:
-            work = functools.partial(self._book, call, charge, parts, None, None)
+            work = functools.partial(self._book, call, charge, parts, _nothing)
             return self._settled(call, work) if parts else None
         reading = attempt.reading
         told = reading.content or reading.usage is not None or attempt.recorded
         if not told:
-            if outcome.kind == "completed" or kind not in _REFUSED:
-                doubtful = outcome.kind == "abandoned" or kind in {"timeout", "cancelled"}
-                charged = doubtful and self.budget.lost == "charge"
-                work = functools.partial(
-                    self._book, call, charge, parts, None, "reserved" if charged else "requests"
-                )
-            else:
-                work = functools.partial(self._book, call, charge, parts, None, None)
+            booked = _request_alone if kind not in _REFUSED else _nothing
+            doubtful = outcome.kind == "abandoned" or kind in {"timeout", "cancelled"}
+            if doubtful and self.budget.lost == "charge":
+                booked = _everything
+            work = functools.partial(self._book, call, charge, parts, booked)
             if not charge.ledger.remote:
                 crossed = work()
                 return self._announce(call, crossed) if crossed else None
@@ -343,8 +340,24 @@ class Tab:
     def _settle(
         self, attempt: Attempt, charge: Charge, parts: list[Part], usage: Usage
     ) -> list[Threshold]:
-        dollars = self.budget.cost(attempt, usage) if self.budget.counts_money else None
-        return self._book(attempt.call, charge, parts, usage, dollars)
+        """Book what was used; what has no part any more is booked all the same."""
+        budget = self.budget
+        dollars = budget.cost(attempt, usage) if budget.counts_money else None
+        missing = [
+            each
+            for each in budget.limits
+            if not any(part.limit is each and not part.more for part in parts)
+        ]
+        if missing:
+            parts = [*parts, *self._unreserved(charge, missing, attempt.call.runtime.time())]
+
+        def actual(part: Part) -> int:
+            unit = part.limit.unit
+            if part.more or (unit == "requests" and charge.demand.nothing):
+                return 0
+            return min(amount_of(unit, usage, dollars), MOST)
+
+        return self._book(attempt.call, charge, parts, actual)
 
     def _estimate(
         self, attempt: Attempt, charge: Charge, parts: list[Part], outcome: Outcome, kind: Any
@@ -357,9 +370,9 @@ class Tab:
         seen = 0 if charge.seen is None else charge.seen()
         if usage is None:
             if attempt.nested:
-                return self._book(attempt.call, charge, parts, None, None)
+                return self._book(attempt.call, charge, parts, _nothing)
             usage = Usage(charge.demand.input, _counted(attempt, charge))
-        if seen > usage.output_tokens and outcome.kind != "completed":
+        if bill.estimated and seen > usage.output_tokens:
             usage = usage + Usage(0, seen - usage.output_tokens)
         return self._settle(attempt, charge, parts, usage)
 
@@ -370,47 +383,20 @@ class Tab:
         if not parts:
             return
         work = (
-            functools.partial(self._book, attempt.call, charge, parts, None, "reserved")
+            functools.partial(self._book, attempt.call, charge, parts, _everything)
             if usage is None
             else functools.partial(self._settle, attempt, charge, parts, usage)
         )
         self._tell(work())
 
     def _book(
-        self,
-        call: Call,
-        charge: Charge,
-        parts: list[Part],
-        usage: Usage | None,
-        dollars: Any,
+        self, call: Call, charge: Charge, parts: list[Part], actual: Callable[[Part], int]
     ) -> list[Threshold]:
-        """Settle what was set aside; what has no part any more is booked all the same.
-
-        Without `usage`, `dollars` says what is booked: None for nothing, "requests" for that alone,
-        "reserved" for what was set aside.
-        """
-        budget, now = self.budget, call.runtime.time()
+        """Settle these parts, what was set aside first before what came on top."""
+        now = call.runtime.time()
         found: list[Threshold] = []
-        if usage is not None:
-            missing = [
-                each
-                for each in budget.limits
-                if not any(part.limit is each and not part.more for part in parts)
-            ]
-            parts = [*parts, *self._unreserved(charge, missing, now)]
-        for part in sorted(parts, key=_extensions_last):
-            unit = part.limit.unit
-            if part.more:
-                actual = part.amount if usage is None and dollars == "reserved" else 0
-            elif usage is not None:
-                actual = min(amount_of(unit, usage, dollars), MOST)
-                if charge.demand.nothing and unit == "requests":
-                    actual = 0
-            elif dollars == "reserved":
-                actual = part.amount
-            else:
-                actual = part.amount if dollars == "requests" and unit == "requests" else 0
-            found += self._settle_part(call, charge, part, actual, now)
+        for part in sorted(parts, key=_on_top):
+            found += self._settle_part(call, charge, part, actual(part), now)
         return found
 
     def _unreserved(self, charge: Charge, limits: list[Limit], now: float) -> list[Part]:
@@ -482,8 +468,20 @@ class Tab:
             trouble(f"the store of the budget {budget.label!r}", error, then)
 
 
-def _extensions_last(part: Part) -> bool:
+def _on_top(part: Part) -> bool:
     return part.more
+
+
+def _nothing(_: Part) -> int:
+    return 0
+
+
+def _everything(part: Part) -> int:
+    return part.amount
+
+
+def _request_alone(part: Part) -> int:
+    return part.amount if part.limit.unit == "requests" else 0
 
 
 def _counted(attempt: Attempt, charge: Charge) -> int:

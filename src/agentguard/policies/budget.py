@@ -210,13 +210,14 @@ class Budget(Block, Policy):
         if store is None and self.period.long:
             _tell_local(self.label)
 
-    def _obey(self, exceeded: object) -> None:
+    def _obey(self, exceeded: Any) -> None:
+        thing: Any = exceeded
         if exceeded in ("raise", "wait"):
             self.exceeded = exceeded
         elif isinstance(exceeded, dict) and exceeded:
             self.exceeded, self._changes = "instead", cast("dict[str, Any]", exceeded)
-        elif callable(exceeded):
-            self.exceeded, self._alternative = "instead", Alternative(exceeded)
+        elif callable(thing):
+            self.exceeded, self._alternative = "instead", Alternative(thing)
         else:
             raise TypeError(
                 'budget(exceeded=) is "raise", "wait", a callable that answers instead, or the '
@@ -232,7 +233,7 @@ class Budget(Block, Policy):
     async def around(self, call: Call, next: Next) -> Reply:
         """Have every attempt inside set aside first what it may use."""
         for hook in call.hooks:
-            if type(hook) is Tab and hook.budget is self:
+            if isinstance(hook, Tab) and hook.budget is self:
                 return await next(call)  # its calls are counted further out already
         tab = Tab(self)
         inner = call.on_attempt(tab)
