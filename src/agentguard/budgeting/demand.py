@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from agentguard.budgeting.limits import amount_of, nano
+from agentguard.budgeting.limits import amount_of
 from agentguard.engine.bill import request_of
 from agentguard.providers.output_limits import asked_output, least_output
 from agentguard.providers.usage import Usage
 
 if TYPE_CHECKING:
     from agentguard.budgeting.expected import Expected
+    from agentguard.budgeting.rates import Rates
     from agentguard.engine.call import Attempt
 
-__all__ = ["Demand", "Unpriced"]
+__all__ = ["Demand"]
 
+_INPUT: Final = frozenset({"usd", "tokens", "input_tokens"})
+_OUTPUT: Final = frozenset({"usd", "tokens", "output_tokens"})
 _MILLION: Final = 1_000_000
 _UNKNOWN: Final = "unknown"
-
-
-class Unpriced(Exception):
-    """No price is known for the model."""
 
 
 class Demand:
@@ -38,9 +36,9 @@ class Demand:
     """
 
     __slots__ = (
-        "_base_url",
-        "_provider",
+        "_rates",
         "_request",
+        "_seen",
         "_writes",
         "bounded",
         "capped",
@@ -56,6 +54,8 @@ class Demand:
         self,
         attempt: Attempt,
         model: str | None,
+        units: frozenset[str],
+        rates: Rates,
         expected: Expected,
         expect: int | None,
         max_output: int | None,
@@ -63,7 +63,7 @@ class Demand:
         call = attempt.call
         target, kwargs = call.target, call.kwargs
         self.model = model
-        self._provider, self._base_url = target.endpoint.provider, target.endpoint.base_url
+        self._seen, self._rates = target.endpoint, rates
         self.nothing = target.tool
         self.bounded = self.capped = False
         self.counted = True
@@ -73,9 +73,12 @@ class Demand:
         self._writes = True
         if self.nothing:
             return
-        self._request = request_of(call)
-        self.input = _bounded(self._request, model or _UNKNOWN)
-        self.counted = self._request is None
+        if not units.isdisjoint(_INPUT):
+            self._request = request_of(call)
+            self.input = _bounded(self._request, model or _UNKNOWN)
+            self.counted = self._request is None
+        if units.isdisjoint(_OUTPUT) and max_output is None:
+            return
         if model is not None and _embeds(model):
             self.bounded = True
             self.least = 0
@@ -99,7 +102,7 @@ class Demand:
             return amount_of(unit, Usage(self.input, self.output), None)
         if self.model is None:
             return 1  # what it costs is known when it has answered; something must be left
-        return max(nano(self._price(self.output)), 0)
+        return self._most(self.output)
 
     def longer(self, unit: str, tokens: int) -> int:
         """What so many more tokens of output are, of this unit."""
@@ -107,7 +110,7 @@ class Demand:
             return tokens
         if self.model is None:
             return 0
-        return nano(self._price(self.output + tokens)) - nano(self._price(self.output))
+        return self._most(self.output + tokens) - self._most(self.output)
 
     def count(self) -> None:
         """Count the input instead of bounding it: slower, and less is set aside."""
@@ -129,8 +132,8 @@ class Demand:
         if unit == "usd":
             if self.model is None:
                 return False
-            rest = left - nano(self._price(0))
-            each = nano(self._price(_MILLION) - self._price(0))
+            rest = left - self._most(0) - 1  # what was rounded up
+            each = self._most(_MILLION) - self._most(0) + 1
             output = rest * _MILLION // each if each else self.output
         else:
             output = left - (0 if unit == "output_tokens" else self.input)
@@ -142,23 +145,10 @@ class Demand:
         self.capped = True
         return True
 
-    def _price(self, output: int) -> Decimal:
-        from agentguard.tokens.prices import price
-
-        tokens, model = self.input, self.model or _UNKNOWN
-        usages = [Usage(tokens, output)]
-        if self._writes:  # the dearest that this input can become: written to the provider's cache
-            usages += [
-                Usage(tokens, output, cache_write_tokens=tokens),
-                Usage(tokens, output, cache_write_tokens=tokens, cache_write_1h_tokens=tokens),
-            ]
-        dearest: Decimal | None = None
-        for usage in usages:
-            cost = price(model, usage, self._provider, base_url=self._base_url)
-            if cost is None:
-                raise Unpriced(model)
-            dearest = max(dearest or cost, cost)
-        return dearest or Decimal(0)
+    def _most(self, output: int) -> int:
+        return self._rates.most(
+            self.model or _UNKNOWN, self._seen, self.input, output, writes=self._writes
+        )
 
 
 def _bounded(request: Any, model: str) -> int:

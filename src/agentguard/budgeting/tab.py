@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentguard import events
 from agentguard.budgeting.charge import Charge, Part
-from agentguard.budgeting.demand import Demand, Unpriced
+from agentguard.budgeting.demand import Demand
 from agentguard.budgeting.limits import amount_of, figure
 from agentguard.budgeting.meter import Meter
 from agentguard.budgeting.purse import Purse
+from agentguard.budgeting.rates import Unpriced
 from agentguard.budgeting.standing import Threshold, exceeded
 from agentguard.engine.bill import Bill
 from agentguard.engine.records import AttemptRecord
@@ -67,7 +68,15 @@ class Tab:
             await self._take_over(attempt)
         model = budget.model_of(call)
         key = budget.key_of(call, model)
-        demand = Demand(attempt, model, budget.expected, budget.expect, budget.max_output)
+        demand = Demand(
+            attempt,
+            model,
+            budget.units,
+            budget.rates,
+            budget.expected,
+            budget.expect,
+            budget.max_output,
+        )
         charge = Charge(demand, key, self.purse or budget.ledger)
         self._charges[attempt] = charge
         attempt.on_end(functools.partial(self._ended, attempt, charge))

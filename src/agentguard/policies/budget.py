@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 from agentguard.budgeting.expected import Expected
 from agentguard.budgeting.limits import Limit, figure, units
 from agentguard.budgeting.period import Period
+from agentguard.budgeting.rates import Rates
 from agentguard.budgeting.standing import Standing
 from agentguard.budgeting.tab import POLL, Tab
 from agentguard.engine.alternative import Alternative
@@ -205,6 +206,8 @@ class Budget(Block, Policy):
         self.cold = self.counts_money
         self.store_down = False
         self.expected = Expected()
+        self.rates = Rates()
+        self.units = frozenset(limit.unit for limit in self.limits)
         self._accounts: dict[tuple[str, str], Account] = {}
         self._models: dict[Any, str] = {}
         if store is None and self.period.long:
