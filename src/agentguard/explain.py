@@ -75,11 +75,18 @@ def explain(fn: object) -> str:
         lines.append(f"  {policy['name']}: {', '.join(settings)}")
     if "calls" in facts:
         lines.append(f"Guarded are {', '.join(facts['calls'])}.")
-    lines.append(f"One call can become at most {facts['requests']} requests.")
+    lines.append(_most(facts))
     lines += facts.get("notes", ())
     lines += [f"Cannot see: {sentence}" for sentence in facts["blind"]]
     lines += [f"Warning: {sentence}" for sentence in facts["warnings"]]
     return "\n".join(lines)
+
+
+def _most(facts: dict[str, Any]) -> str:
+    most = f"One call can become at most {facts['requests']}"
+    if not facts["blind"]:
+        return f"{most} requests."
+    return f"{most} attempts. What a client used inside repeats by itself comes on top."
 
 
 def _held(thing: object, whole: Held) -> dict[str, Any]:
@@ -88,20 +95,23 @@ def _held(thing: object, whole: Held) -> dict[str, Any]:
     first = attrgetter(whole.calls[0])(thing)
     inner = guarded(first)
     acts = inner is not None and inner.target.tool  # there is no model to be seen in a tool
-    return facts | _guard(whole.guard, None if acts else endpoint(first)) | told
+    return facts | _guard(whole.guard, None if acts else endpoint(first), held=True) | told
 
 
-def _guard(guard: guard, seen: Endpoint | None = None) -> dict[str, Any]:
+def _guard(guard: guard, seen: Endpoint | None = None, *, held: bool = False) -> dict[str, Any]:
     warnings = list(unsafe(guard.policies))
     own = 0 if seen is None else seen.max_retries or 0
-    requests = 1 + own
+    requests = 1
     for policy in reversed(guard.policies):
         requests = policy.requests(requests)
-    if own and requests > 1 + own:
-        warnings.append(
-            f"the client retries {own} times by itself, inside every attempt: guard the client "
-            "itself, or pass it max_retries=0"
+    if own and requests > 1:
+        remedy = (
+            "leave max_retries= out"
+            if held
+            else "guard the client itself, or pass it max_retries=0"
         )
+        warnings.append(f"the client retries {own} times by itself, inside every attempt: {remedy}")
+    requests *= 1 + own
     blind: list[str] = []
     if seen is not None and seen.provider is None:
         blind.append(

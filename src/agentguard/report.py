@@ -73,9 +73,12 @@ class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.sup
 
 def _lines(calls: list[CallRecord], indent: str = "") -> Iterator[str]:
     for call in calls:
-        first = "" if call.first_token is None else f", first content {_ms(call.first_token)}"
+        first = _ms(call.first_token) if call.first_token is not None else ""
+        first = f", first content {first}" if first not in {"", _ms(call.duration)} else ""
         served = f", served by {call.served_by}" if call.served_by not in {None, call.name} else ""
         model = f" ({call.model})" if call.model else ""
+        if served.endswith(model):
+            model = ""
         ending = call.outcome if call.kind is None else f"{call.outcome}: {call.kind}"
         spent = _spent(call.figures)
         yield f"{indent}{call.name}  {ending}, {_ms(call.duration)}{first}{served}{model}{spent}"

@@ -189,6 +189,10 @@ def test_what_is_no_policy():
         guard(Through)
     with pytest.raises(TypeError, match="takes policies"):
         guard(3)
+    with pytest.raises(TypeError, match=r"guard\(\*policies\)"):
+        guard([retry()])
+    with pytest.raises(TypeError, match="would guard nothing"), guard(retry()):
+        pass
     with pytest.raises(TypeError, match="at least one"):
         guard()
     for wrong in (0, -1, float("nan"), "60"):

@@ -38,7 +38,8 @@ def test_the_chain_as_text():
     lines = text.splitlines()
     assert lines[0] == "ask (function), guarded by, outermost first:"
     assert [line.split(":")[0].strip() for line in lines[1:4]] == ["fallback", "retry", "timeout"]
-    assert "at most 4 requests" in text
+    assert "at most 4 attempts" in text
+    assert "on top" in text  # what a client inside repeats is not to be seen
     assert "record(" in text
 
 

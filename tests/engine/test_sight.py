@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from agentguard import Policy, errors, events, guard, record, report, retry
+from agentguard import Policy, errors, events, fallback, guard, record, report, retry
+from agentguard.engine.scope import Block, Scope
 from tests.shapes import Harness, every_shape, stream_shapes, unary_shapes
 
 ANSWER = {
@@ -100,6 +101,41 @@ def test_a_failure_is_not_blind(harness: Harness) -> None:
     with report() as seen:
         assert isinstance(harness.run(Counting(), ValueError("no")).error, ValueError)
     assert blind(seen) == []
+
+
+@every_shape
+def test_a_fallbacks_fixed_answer_is_not_blind(harness: Harness) -> None:
+    """It costs nothing, and says nothing of what the primary would have shown."""
+    subject = harness.guard(
+        guard(Counting(), fallback(harness.target("sorry", repeat_last=True)), on_blind="raise"),
+        ConnectionError("down"),
+        ConnectionError("down"),
+    )
+    with report() as seen:
+        assert [subject.call().text for _ in range(2)] == ["sorry", "sorry"]
+    assert blind(seen) == []
+
+
+class Around(Block):
+    """A block whose policy needs to see the model call."""
+
+    def surround(self, outer: Scope) -> Scope:
+        return outer.within(policies=(Counting(),))
+
+
+def test_a_tool_is_not_blind() -> None:
+    """It asks no model: neither its own guard nor a block around it has anything to see."""
+    tool = guard(Counting(), on_blind="raise").tool(lambda: "sent")
+    with report() as seen, Around():
+        assert [tool(), tool()] == ["sent", "sent"]
+    assert blind(seen) == []
+
+
+def test_a_block_is_blind_too() -> None:
+    """A block that counts surrounds a function that shows nothing."""
+    with report() as seen, Around(), pytest.warns(UserWarning, match="counting"):
+        retry()(lambda: "text")()
+    assert len(blind(seen)) == 1
 
 
 @unary_shapes

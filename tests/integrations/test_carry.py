@@ -194,6 +194,12 @@ def test_methods_partials_and_objects():
     assert [each() for each in carried] == [{"user": "u"}] * 4
 
 
+def test_the_result_of_a_call_is_refused():
+    """`carry(fn())` is a slip that would fail only in the thread."""
+    with pytest.raises(TypeError, match=r"carry\(fn\), not carry\(fn\(\)\)"):
+        carry(1)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("shape", ["generator", "asyncgen"])
 def test_a_bare_generator_function_is_refused(shape: str):
     """The body of a generator would run outside the scope, so that `carry` refuses it."""

@@ -142,3 +142,26 @@ def test_a_client_is_no_fallback_of_a_function(up: FakeProvider) -> None:
     with pytest.raises(TypeError, match="Pass a function"):
         fallback(client)(lambda question: question)
     client.close()
+
+
+def test_an_async_client_is_no_fallback_of_a_sync_one(up: FakeProvider, down: FakeProvider) -> None:
+    """It could not answer when it is needed: refused when the call is first made, not in the outage."""
+    other = make("AsyncOpenAI", up)
+    for target in (other, other.chat.completions.create):
+        client = fallback(target)(make("OpenAI", down))
+        with pytest.raises(TypeError, match="asynchronous and cannot serve"):
+            CALLS["chat"](client)
+        client.close()
+    assert down.requests == 0
+
+
+def test_embeddings_of_another_model_are_not_asked_for(down: FakeProvider) -> None:
+    """`fallback(model=)` around a client is for what it generates: vectors cannot be mixed."""
+    client = fallback(model="gpt-4o-mini")(make("OpenAI", down))
+    with pytest.raises(openai.InternalServerError):
+        client.embeddings.create(model="text-embedding-3-small", input="x")
+    assert [each.body["model"] for each in down.journal] == [
+        "text-embedding-3-small"
+    ] * down.requests
+    assert down.requests == 1
+    client.close()

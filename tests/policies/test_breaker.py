@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
+import weakref
 from datetime import UTC, datetime, timedelta
 
 import pybreaker
@@ -400,6 +402,25 @@ def test_the_circuits_of_a_provider_are_kept_by_model() -> None:
         "openai a at 127.0.0.1": "open",
         "openai b at 127.0.0.1": "open",
     }
+
+
+def test_a_circuit_keeps_no_object_alive_that_was_called() -> None:
+    """A copy of a client made for one request goes with it, and its key too."""
+
+    class AsyncClient:
+        def ask(self) -> str:
+            return "ok"
+
+    policy = breaker()
+    known = []
+    for _ in range(5):
+        client = AsyncClient()
+        known.append(weakref.ref(client))
+        policy(client.ask)()
+    del client
+    gc.collect()
+    assert [each() for each in known] == [None] * 5
+    assert len(policy.states()) == 1
 
 
 def test_guards_derived_from_one_share_its_state() -> None:

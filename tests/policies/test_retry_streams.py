@@ -44,6 +44,15 @@ def test_a_failure_in_the_first_event_is_retried(harness: Harness, kind: str) ->
 
 
 @stream_shapes
+def test_a_failure_in_mid_stream_says_why_it_was_not_retried(harness: Harness) -> None:
+    """The one note on the provider's exception answers what everybody asks."""
+    run = harness.run(retry(wait=SOON), ["hello", make("server")], "never")
+    assert run.items == ["hello"]
+    assert run.error is not None
+    assert notes(run.error) == ["not repeated: it broke off after its first content had come"]
+
+
+@stream_shapes
 def test_opening_events_are_held_back_until_content(harness: Harness) -> None:
     """A role-only opening of a failed attempt never reaches the reader."""
     run = harness.run(

@@ -42,7 +42,6 @@ class Circuits:
         self._single = single
         self._lock = threading.Lock()
         self._by_key: dict[object, Circuit] = {}
-        self._by_model: dict[tuple[Target, object], Circuit] = {}
         if single is not None:
             self._by_key[None] = make(single)
         _living.add(self)
@@ -51,29 +50,20 @@ class Circuits:
         """The circuit that `call` belongs to."""
         if self._key is not None:
             key = self._key(call)
-            return self._of(key, key)
-        target = call.target
-        if self._single is None and target.endpoint.provider is not None:
-            return self._of_provider(call, (target, call.kwargs.get("model")))
-        key, label = (None, None) if self._single is not None else (call.key, target.name)
-        circuit = self._of(key, label)
-        with self._lock:
-            if len(self.by_target) >= self.limit:
-                self.by_target.clear()
-            if self._by_key.get(key) is circuit:  # not forgotten meanwhile
-                self.by_target[target] = circuit
-        return circuit
-
-    def _of_provider(self, call: Call, near: tuple[Target, object]) -> Circuit:
-        circuit = self._by_model.get(near)
-        if circuit is None:
-            key = call.key
-            circuit = self._of(key, _label(call))
+            return self._of(key, lambda: _words(key))
+        target, single = call.target, self._single
+        if single is None and target.endpoint.provider is not None:
+            return self._of(call.key, lambda: _label(call))
+        key = None if single is not None else call.key
+        circuit = self._of(key, lambda: single or target.name)
+        if not hasattr(
+            target.fn, "__self__"
+        ):  # a method would keep its object: a client, with its key
             with self._lock:
-                if len(self._by_model) >= self.limit:
-                    self._by_model.clear()
-                if self._by_key.get(key) is circuit:
-                    self._by_model[near] = circuit
+                if len(self.by_target) >= self.limit:
+                    self.by_target.clear()
+                if self._by_key.get(key) is circuit:  # not forgotten meanwhile
+                    self.by_target[target] = circuit
         return circuit
 
     def all(self) -> list[Circuit]:
@@ -81,7 +71,7 @@ class Circuits:
         with self._lock:
             return list(self._by_key.values())
 
-    def _of(self, key: object, label: object) -> Circuit:
+    def _of(self, key: object, label: Callable[[], str]) -> Circuit:
         try:
             found = self._by_key.get(key)
         except TypeError:
@@ -90,7 +80,7 @@ class Circuits:
             ) from None
         if found is not None:
             return found
-        made = self._make(label if isinstance(label, str) else _words(label))
+        made = self._make(label())
         with self._lock:
             found = self._by_key.setdefault(key, made)
             if len(self._by_key) > self.limit:
@@ -102,7 +92,6 @@ class Circuits:
         quiet = (key for key in others if self._by_key[key].quiet)
         del self._by_key[next(quiet, others[0])]
         self.by_target.clear()
-        self._by_model.clear()
 
     def renew_lock(self) -> None:
         """In a forked child: the lock may have been held by a thread that is not there."""

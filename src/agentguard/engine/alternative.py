@@ -21,7 +21,7 @@ class Alternative:
         if alone:
             refuse(thing)
         self._thing = thing
-        self._known: Target | dict[str, Target] = Target(thing) if alone else {}
+        self._known: Target | dict[tuple[str, str], Target] = Target(thing) if alone else {}
         self.name = type(thing).__name__ if isinstance(self._known, dict) else self._known.name
 
     def instead_of(self, target: Target) -> Target:
@@ -29,7 +29,8 @@ class Alternative:
         known = self._known
         if isinstance(known, Target):
             return known
-        found = known.get(target.name)
+        asked = (target.name, getattr(target.fn, "__name__", ""))  # a tool's two ways are one name
+        found = known.get(asked)
         if found is None:
             from agentguard.integrations.counterpart import counterpart
 
@@ -41,5 +42,5 @@ class Alternative:
                 )
             name = f"{self.name}.{target.name.partition('.')[2]}"
             found = Target(fn, f"another {name}" if name == target.name else name)
-            known[target.name] = found
+            known[asked] = found
         return found

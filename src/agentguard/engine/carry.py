@@ -47,6 +47,11 @@ def carry(fn: Callable[P, R]) -> Callable[P, R]:
         >>> with context(user="u1"), ThreadPoolExecutor() as pool:
         ...     _ = pool.submit(carry(print), end="").result()
     """
+    if not callable(fn):
+        raise TypeError(
+            f"carry() takes a function to be called there, not {type(fn).__name__}: carry(fn), not "
+            "carry(fn())"
+        )
     if hasattr(fn, "apply_async"):
         raise TypeError(
             "carry() is not for Celery tasks: agentguard.integrations.celery.install(app) sends "

@@ -100,6 +100,8 @@ class Guarded:
         elif scope.policies:
             chain = link((*scope.policies, *self.guard.policies))
             needs_model = needs_model or any(policy.needs_model for policy in scope.policies)
+        if needs_model and self.target.tool:
+            needs_model = False  # a tool asks no model
         record = _begin(self.target.name, scope) if scope.listeners else None
         call = Call(
             self.target, args, kwargs, runtime, scope, scope.deadline, 1, 0.0, scope.hooks, record

@@ -113,6 +113,19 @@ class guard:  # noqa: N801  reads like a verb where it is used
     def __repr__(self) -> str:
         return f"guard({', '.join(map(repr, self.policies))})"
 
+    if not TYPE_CHECKING:  # a checker should refuse the block by itself
+
+        def __enter__(self) -> None:
+            raise TypeError(
+                "`with guard(...)` would guard nothing: a block cannot be run again. Decorate the "
+                "function that makes the call, @guard(...), or guard the client: guard(...)(client)"
+            )
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+        __aenter__, __aexit__ = __enter__, __exit__
+
     def around(self, inner: guard) -> guard:
         """These policies around those of `inner`, as one guard."""
         told = self if self.told else inner
@@ -194,9 +207,16 @@ def _check(policies: tuple[object, ...]) -> None:
 def _not_a_policy(value: Any) -> str:
     if isinstance(value, Bare):
         return f"guard() takes policies: write {value.name}() with parentheses, not {value.name}"
+    from agentguard.integrations import holder
+
     name = getattr(value, "__name__", None)
+    kind = type(value).__name__
+    if isinstance(value, (list, tuple)):
+        return f"guard() takes its policies one by one, as in guard(*policies), not as a {kind}"
+    if holder(value) is not None:
+        return f"guard() takes policies: what they go around comes after, guard(...)({kind}(...))"
     if name is None:
-        return f"guard() takes policies such as retry(), not {type(value).__name__}"
+        return f"guard() takes policies such as retry(), not {kind}"
     return (
         f"guard() takes policies, and {name} is none: write @guard(retry(), ...) above a function, "
         f"or guard(retry(), ...)({name})"

@@ -17,7 +17,7 @@ from agentguard.engine.channels import Channels
 from agentguard.engine.drive import Ended, drive
 from agentguard.engine.limits import Deadline, narrower
 from agentguard.engine.loop import finish_later
-from agentguard.engine.marks import leave_partial
+from agentguard.engine.marks import leave_partial, note
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Partial, StreamTruncated, Timeout
 from agentguard.providers.shapes import shape_of
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OPENING_ITEMS", "Patience", "Reply", "Source", "observe"]
 
+_BROKE_OFF: Final = "not repeated: it broke off after its first content had come"
 OPENING_ITEMS: Final = 64  # opening events without content held back at most before the commit
 
 
@@ -412,6 +413,8 @@ class Source:
         if not self.done:
             attempt = self.attempt
             leave_partial(error, Partial(attempt.reading.text, attempt.figures))
+            if attempt.first is not None and isinstance(error, Exception):
+                note(error, _BROKE_OFF)  # a retry of what is still held back says so instead
             await self._settle(Outcome.of(error, attempt))
 
     async def _settle(self, outcome: Outcome) -> None:

@@ -52,7 +52,8 @@ class Fallback(Policy):
             in a worker thread; a target that answers at once in place of a stream arrives as a
             stream of one item. Around a client or a chat model also another client or model of the
             same kind, which then makes the same call.
-        model: repeat the call with this model instead, or with each of several in turn.
+        model: repeat the call with this model instead, or with each of several in turn. Calls for
+            embeddings are not: vectors of two models cannot be compared.
         on: what is fallen back from: exception types, kinds, "transient", or a predicate of the
             exception; one or several. Default: transient failures, exhausted quotas, open
             circuits and our other refusals (not those of the input), and unknown exceptions
@@ -203,7 +204,7 @@ class Fallback(Policy):
 
     def _alternatives(self, call: Call) -> list[Call]:
         calls = [call.replace(target=each.instead_of(call.target)) for each in self.targets]
-        for model in self.models:
+        for model in () if _embeds(call.target) else self.models:
             args, kwargs = with_model(call, model)
             target = call.target.renamed(f"{call.target.name} ({model})")
             calls.append(call.replace(target=target, args=args, kwargs=kwargs))
@@ -225,10 +226,10 @@ class Fallback(Policy):
         if not surely_sync(target):
             return
         for each in instead:
-            if each.is_async:
+            if each.is_async or each.hands_back:
                 raise TypeError(
                     f"{each.name} is asynchronous and cannot serve {target.name}, which is sync: "
-                    f"pass a sync function, or make {target.name} `async def`"
+                    "pass a sync one, or make both async"
                 )
 
     def requests(self, inner: int) -> int:
@@ -242,6 +243,11 @@ class Fallback(Policy):
             ("targets", ", ".join([*names, *(f"model={model}" for model in self.models)])),
             ("on", "default" if self.on is None else str(self.on)),
         ]
+
+
+def _embeds(target: Target) -> bool:
+    """Whether the call is one of an SDK for embeddings: by its name, which all of them have."""
+    return target.endpoint.provider is not None and "embed" in target.name.lower()
 
 
 def takes_model(fn: Callable[..., Any]) -> bool:
@@ -293,6 +299,8 @@ def surely_sync(target: Target) -> bool:
     fn = target.fn
     if target.shape != "function":
         return target.shape == "generator"
+    if target.endpoint.provider is not None:
+        return not target.hands_back  # a method of an SDK's client, whose class tells
     return (
         isinstance(fn, types.FunctionType)
         and fn.__name__ != "<lambda>"
