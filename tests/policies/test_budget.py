@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -14,6 +15,7 @@ from agentguard import (
     budget,
     carry,
     context,
+    describe,
     errors,
     events,
     fallback,
@@ -25,7 +27,7 @@ from agentguard import (
 from agentguard.policies.budget import Budget
 from agentguard.stores.ledger import StoreUnavailable
 from agentguard.stores.memory import MemoryLedger
-from agentguard.testing import FakeRuntime, ScriptedModel
+from agentguard.testing import FakeRuntime, ScriptedModel, check_policy
 from tests.shapes import Harness, every_shape, stream_shapes, unary_shapes
 
 MODEL = "gpt-4o-mini"
@@ -367,12 +369,9 @@ def test_a_model_without_a_price() -> None:
         lenient(ask)(model="mine")
     assert spent(lenient) == (0, 0)
     prices.add("mine", input=1, output=1)
-    try:
-        policy = budget(usd=1)
-        policy(ask)(model="mine")
-        assert spent(policy) == (Decimal("0.00011"), 0)
-    finally:
-        prices.remove("mine")
+    policy = budget(usd=1)
+    policy(ask)(model="mine")
+    assert spent(policy) == (Decimal("0.00011"), 0)
 
 
 @unary_shapes
@@ -559,3 +558,39 @@ def test_subjects_are_described() -> None:
     """The repr is as it was written, without a mapping's keys."""
     assert repr(budget(usd=5, per="minute")) == "budget(usd=5, per='minute')"
     assert "ann" not in repr(budget(usd={"ann": 5}, by="user"))
+
+
+def test_it_keeps_the_contract_of_policies() -> None:
+    """Every shape, cancelled at every await, threads and loops at once."""
+    check_policy(lambda: budget(tokens=10**9, requests=10**6))
+    check_policy(lambda: budget(usd=10**6, per="request"))
+
+
+def test_the_refusal_crosses_processes() -> None:
+    """With all that it says."""
+    with pytest.raises(errors.BudgetExceeded) as caught:
+        budget(requests=0, per="minute", name="n")(answer)()
+    copy = pickle.loads(pickle.dumps(caught.value))
+    told = ("budget", "unit", "used", "limit", "asked", "retry_after")
+    assert [getattr(copy, each) for each in told] == [getattr(caught.value, each) for each in told]
+    assert str(copy) == str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:budget cannot act")
+def test_text_alone_is_estimated_and_said_to_be_blind() -> None:
+    """No model call is seen in it: the policy does what it can, and the engine says so."""
+    policy = budget(tokens=1000)
+    with report() as told:
+        policy(lambda question: "one two three")("four five six")
+    assert any(isinstance(each, events.Blind) for call in told.calls for each in call.events)
+    assert 6 <= policy.used <= 40
+    assert policy.status()["tokens"].reserved == 0
+
+
+def test_describe() -> None:
+    """The limits, the window, and where the spend is kept."""
+    shown = describe(budget(usd=5, per="minute", by="user")(answer))["policies"][0]
+    assert shown["name"] == "budget"
+    told = dict(shown["settings"]) if "settings" in shown else shown
+    assert str(told["usd"]) == "5"
+    assert told["state"] == "this process's memory"

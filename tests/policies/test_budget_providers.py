@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from agentguard import budget, errors, events, fallback, guard, report
+from agentguard import budget, errors, events, fallback, guard, report, retry
 from agentguard.testing import FakeProvider, fault
 from tests.scenarios.ways import (
     CHAT,
@@ -18,6 +18,8 @@ from tests.scenarios.ways import (
     RESPONSES,
     anthropic_client,
     async_openai_client,
+    chat_openai,
+    google_client,
     openai_client,
 )
 
@@ -112,6 +114,64 @@ def test_anthropic_is_told_too(provider):
                 }
             )
     assert [each.body["max_tokens"] for each in provider.journal] == [25, 30]
+
+
+def test_google_is_told_too(provider):
+    """In its configuration, of which the caller's own object stays as it is."""
+    from google.genai import types
+
+    policy = budget(output_tokens=60)
+    config = types.GenerateContentConfig(max_output_tokens=500, temperature=0.5)
+    with google_client(provider) as client:
+        models = guard(policy)(client).models
+        models.generate_content(model="gemini-2.5-pro", contents="hi")
+        models.generate_content(model="gemini-2.5-pro", contents="hi", config=config)
+        list(models.generate_content_stream(model="gemini-2.5-pro", contents="hi", config={}))
+    sent = [each.body["generationConfig"] for each in provider.journal]
+    assert [each["maxOutputTokens"] for each in sent] == [60, 40, 20]
+    assert sent[1]["temperature"] == 0.5
+    assert config.max_output_tokens == 500
+    assert policy.status()["output_tokens"][1:3] == (60, 0)
+
+
+def test_langchain_is_told_too(provider):
+    """A chat model's own bound counts, and is lowered where less is left."""
+    policy = budget(output_tokens=45)
+    with chat_openai(provider) as model:
+        guard(policy)(model).invoke("hi")
+        guard(policy)(model.model_copy(update={"max_tokens": 33})).invoke("hi")
+    sent = [each.body for each in provider.journal]
+    bounds = [each.get("max_completion_tokens") or each["max_tokens"] for each in sent]
+    assert bounds == [45, 25]
+    assert policy.status()["output_tokens"][1:3] == (40, 0)
+
+
+def test_embeddings_have_no_output(provider):
+    """Nothing is set aside for an answer that has no tokens."""
+    policy = budget(tokens=20, requests=5)
+    with openai_client(provider) as client:
+        guard(policy)(client).embeddings.create(model="text-embedding-3-small", input=["a", "b"])
+    assert provider.journal[0].body.keys() == {"model", "input", "encoding_format"}
+    assert policy.status()["tokens"][1:3] == (10, 0)
+
+
+def test_a_stream_inside_an_agent_is_cut(provider):
+    """The request's budget holds for what is streamed inside it, and the client's stream is closed."""
+    provider.always(fault.ok(text="one two three " * 100, usage={"input": 10, "output": 301}))
+    with openai_client(provider) as client:
+        ask = guard(retry(budget=None))(client).chat.completions.create
+
+        @budget(output_tokens=60, per="request")
+        def agent():
+            for chunk in ask(**CHAT, stream=True):
+                yield chunk.choices[0].delta.content or ""
+
+        pieces = agent()
+        got = ""
+        with pytest.raises(errors.BudgetExceeded, match="it was cut"):
+            for piece in pieces:
+                got += piece
+    assert 20 <= len(got.split()) <= 75
 
 
 def test_max_output_is_sent(provider):

@@ -104,5 +104,5 @@ def exceeded(
 
 def _shown(unit: str, amount: int) -> str:
     if unit == "usd":
-        return f"${figure(unit, amount):.6f}".rstrip("0").removesuffix(".")
+        return f"${figure(unit, amount):.9f}".rstrip("0").removesuffix(".")
     return f"{amount:,} {unit.replace('_', ' ')}"
