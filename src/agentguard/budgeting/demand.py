@@ -20,6 +20,8 @@ _INPUT: Final = frozenset({"usd", "tokens", "input_tokens"})
 _OUTPUT: Final = frozenset({"usd", "tokens", "output_tokens"})
 _MILLION: Final = 1_000_000
 _UNKNOWN: Final = "unknown"
+_DEAR: Final = "priority"
+"""The class of service that costs more than the usual one."""
 
 
 class Demand:
@@ -39,6 +41,7 @@ class Demand:
         "_rates",
         "_request",
         "_seen",
+        "_tier",
         "_writes",
         "bounded",
         "capped",
@@ -64,6 +67,7 @@ class Demand:
         target, kwargs = call.target, call.kwargs
         self.model = model
         self._seen, self._rates = target.endpoint, rates
+        self._tier = _DEAR if kwargs.get("service_tier") == _DEAR else None
         self.nothing = target.tool
         self.bounded = self.capped = False
         self.counted = True
@@ -147,7 +151,12 @@ class Demand:
 
     def _most(self, output: int) -> int:
         return self._rates.most(
-            self.model or _UNKNOWN, self._seen, self.input, output, writes=self._writes
+            self.model or _UNKNOWN,
+            self._seen,
+            self.input,
+            output,
+            writes=self._writes,
+            tier=self._tier,
         )
 
 

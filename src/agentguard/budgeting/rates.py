@@ -36,7 +36,16 @@ class Rates:
     def __init__(self) -> None:
         self._known: dict[Hashable, tuple[float, int, int]] = {}
 
-    def most(self, model: str, seen: Endpoint, input: int, output: int, *, writes: bool) -> int:  # noqa: A002
+    def most(
+        self,
+        model: str,
+        seen: Endpoint,
+        input: int,  # noqa: A002
+        output: int,
+        *,
+        writes: bool,
+        tier: str | None = None,
+    ) -> int:
         """What a request costs at most.
 
         Args:
@@ -45,13 +54,14 @@ class Rates:
             input: tokens.
             output: tokens.
             writes: the input may be written to the provider's cache, which can cost more.
+            tier: the class of service that is asked for, where it costs more.
 
         Raises:
             Unpriced: no price is known.
         """
         if input > _PLAIN:
-            return _dearest(model, seen, input, output, writes=writes)
-        key = (model, seen.provider, seen.base_url, writes)
+            return _dearest(model, seen, input, output, writes=writes, tier=tier)
+        key = (model, seen.provider, seen.base_url, writes, tier)
         known = self._known.get(key)
         now = clock.monotonic()
         if known is None or known[0] <= now:
@@ -59,13 +69,15 @@ class Rates:
                 self._known.clear()
             # Rates for a million come from a hundred thousand, where the first price holds.
             part, times = _PLAIN, _MILLION // _PLAIN
-            into = _dearest(model, seen, part, 0, writes=writes) * times
-            out = _dearest(model, seen, 0, part, writes=False) * times
+            into = _dearest(model, seen, part, 0, writes=writes, tier=tier) * times
+            out = _dearest(model, seen, 0, part, writes=False, tier=tier) * times
             known = self._known[key] = (now + _FRESH, into, out)
         return -(-(input * known[1] + output * known[2]) // _MILLION)
 
 
-def _dearest(model: str, seen: Endpoint, tokens: int, output: int, *, writes: bool) -> int:
+def _dearest(
+    model: str, seen: Endpoint, tokens: int, output: int, *, writes: bool, tier: str | None
+) -> int:
     from agentguard.tokens.prices import price
 
     usages = [Usage(tokens, output)]
@@ -76,7 +88,7 @@ def _dearest(model: str, seen: Endpoint, tokens: int, output: int, *, writes: bo
         ]
     dearest = Decimal(0)
     for usage in usages:
-        cost = price(model, usage, seen.provider, base_url=seen.base_url)
+        cost = price(model, usage, seen.provider, base_url=seen.base_url, service_tier=tier)
         if cost is None:
             raise Unpriced(model)
         dearest = max(dearest, cost)

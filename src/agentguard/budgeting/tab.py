@@ -357,7 +357,7 @@ class Tab:
             for each in budget.limits
             if not any(part.limit is each and not part.more for part in parts)
         ]
-        if missing:
+        if missing and not budget.store_down:
             parts = [*parts, *self._unreserved(charge, missing, attempt.call.runtime.time())]
 
         def actual(part: Part) -> int:
@@ -404,8 +404,11 @@ class Tab:
         """Settle these parts, what was set aside first before what came on top."""
         now = call.runtime.time()
         found: list[Threshold] = []
-        for part in sorted(parts, key=_on_top):
-            found += self._settle_part(call, charge, part, actual(part), now)
+        try:
+            for part in sorted(parts, key=_on_top):
+                found += self._settle_part(call, charge, part, actual(part), now)
+        except StoreUnavailable as error:  # what is not settled expires, see `lost`
+            self._lost_store(call, charge.ledger, error)
         return found
 
     def _unreserved(self, charge: Charge, limits: list[Limit], now: float) -> list[Part]:
@@ -426,14 +429,7 @@ class Tab:
     ) -> list[Threshold]:
         budget, ledger, unit = self.budget, charge.ledger, part.limit.unit
         thresholds = () if part.more else budget.thresholds
-        try:
-            try:
-                settled = ledger.settle(part.lease, actual, part.most, now, thresholds)
-            except StoreUnavailable:  # safe to repeat: a lease is settled once
-                settled = ledger.settle(part.lease, actual, part.most, now, thresholds)
-        except StoreUnavailable as error:
-            self._lost_store(call, ledger, error)
-            return []
+        settled = ledger.settle(part.lease, actual, part.most, now, thresholds)
         if part.more:
             return []
         used, most = figure(unit, settled.used), figure(unit, settled.limit)

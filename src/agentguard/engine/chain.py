@@ -55,7 +55,7 @@ class Policy:
     spellings: ClassVar[Mapping[str, str]] = {}
     """Keywords of other libraries, and what to write here instead."""
 
-    needs_model: ClassVar[bool] = False
+    needs_model: bool = False
     """Whether it can do nothing where no model call is seen, as one that counts tokens."""
 
     spelled: str | None = None

@@ -208,6 +208,7 @@ class Budget(Block, Policy):
         self.expected = Expected()
         self.rates = Rates()
         self.units = frozenset(limit.unit for limit in self.limits)
+        self.needs_model = self.units != frozenset({"requests"})
         self._accounts: dict[tuple[str, str], Account] = {}
         self._models: dict[Any, str] = {}
         if store is None and self.period.long:
