@@ -131,12 +131,15 @@ async def test_a_cancelled_call_is_charged_by_default():
     for lost, expected in (("charge", 50), ("refund", 0)):
         policy = budget(output_tokens=1000, expect=50, lost=lost)  # type: ignore[arg-type]
 
-        async def ask() -> dict[str, Any]:
+        began = asyncio.Event()
+
+        async def ask(began: asyncio.Event = began) -> dict[str, Any]:
+            began.set()
             await asyncio.sleep(30)
             return answer()
 
         task = asyncio.create_task(guard(policy)(ask)())
-        await asyncio.sleep(0)
+        await began.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

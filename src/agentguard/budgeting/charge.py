@@ -35,15 +35,17 @@ class Charge:
         demand: what the attempt may use.
         key: whose budget it is.
         ledger: where it is kept.
+        granted: everything was set aside, so that the attempt is made.
         seen: counts the tokens of a stream that have come, where it is one.
     """
 
-    __slots__ = ("_closed", "_lock", "_parts", "demand", "key", "ledger", "seen")
+    __slots__ = ("_closed", "_lock", "_parts", "demand", "granted", "key", "ledger", "seen")
 
     def __init__(self, demand: Demand, key: str, ledger: Ledger) -> None:
         self.demand = demand
         self.key = key
         self.ledger = ledger
+        self.granted = False
         self.seen: Callable[[], int] | None = None
         self._lock = threading.Lock()
         self._parts: list[Part] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from agentguard.providers.shapes import WHOLE, shape_of
+from agentguard.stores.ledger import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ class Meter:
 
     Args:
         model: whose tokens they are.
-        room: tokens that are set aside.
+        room: tokens that are set aside; `MOST` where only the lease matters.
         bounded: the provider is told to stop there.
         more: sets so many tokens aside on top; says whether it could.
         cut: makes the error that ends the stream.
@@ -82,6 +83,8 @@ class Meter:
 
     def __call__(self, item: Any) -> Callable[[], None] | None:
         """See one item; what is left to do may block."""
+        if self._room >= MOST:
+            return self._settle if self._clock() >= self._due else None
         size = 0
         for channel, text in shape_of(item).split(item):
             if isinstance(channel, tuple) and channel[:1] == (WHOLE,):

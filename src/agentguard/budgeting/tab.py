@@ -39,6 +39,9 @@ __all__ = ["POLL", "Tab"]
 _REFUSED: Final = frozenset({"circuit_open", "saturated", "budget_exceeded", "rejected", "control"})
 """Failures that did not reach the provider, where nothing has arrived."""
 
+_SHORT: Final = 8000
+"""Characters that are counted where they are: it takes no longer than going elsewhere for it."""
+
 POLL: Final = 0.25
 """Seconds between two looks at a budget in which only calls under way stand in the way."""
 
@@ -80,8 +83,8 @@ class Tab:
         charge = Charge(demand, key, self.purse or budget.ledger)
         self._charges[attempt] = charge
         attempt.on_end(functools.partial(self._ended, attempt, charge))
-        if budget.counts_money and budget.cold:
-            await runtime.blocking(budget.warm)
+        if budget.needs_model and model not in budget.warmed:
+            await runtime.blocking(budget.warm, model)
         while True:
             try:
                 await self._reserve(call, charge)
@@ -98,7 +101,7 @@ class Tab:
                     raise
             await self._give_back(call, charge, charge.empty())
             await runtime.sleep(pause, call.deadline)
-        self.made = True
+        self.made = charge.granted = True
         self._bound(attempt, charge)
         attempt.on_late(functools.partial(self._late, charge))
         attempt.on_item(self._meter(attempt.call, charge))
@@ -329,16 +332,21 @@ class Tab:
         reading = attempt.reading
         told = reading.content or reading.usage is not None or attempt.recorded
         if not told:
-            booked = _request_alone if kind not in _REFUSED else _nothing
-            doubtful = outcome.kind == "abandoned" or kind in {"timeout", "cancelled"}
-            if doubtful and self.budget.lost == "charge":
-                booked = _everything
+            booked = _request_alone
+            if not charge.granted or kind in _REFUSED:
+                booked = _nothing
+            elif outcome.kind == "abandoned" or kind in {"timeout", "cancelled"}:
+                booked = _everything if self.budget.lost == "charge" else _request_alone
             work = functools.partial(self._book, call, charge, parts, booked)
             if not charge.ledger.remote:
                 crossed = work()
                 return self._announce(call, crossed) if crossed else None
             return self._settled(call, work)
         work = functools.partial(self._estimate, attempt, charge, parts, outcome, kind)
+        size = charge.demand.input + sum(map(len, reading.parts))
+        if not charge.ledger.remote and size <= _SHORT:
+            crossed = work()
+            return self._announce(call, crossed) if crossed else None
         return self._settled(call, work)
 
     async def _settled(self, call: Call, work: Any) -> None:

@@ -203,7 +203,7 @@ class Budget(Block, Policy):
         self._changes: dict[str, Any] = {}
         self._obey(exceeded)
         self.counts_money = usd is not None
-        self.cold = self.counts_money
+        self.warmed: set[str | None] = set()
         self.store_down = False
         self.expected = Expected()
         self.rates = Rates()
@@ -328,12 +328,19 @@ class Budget(Block, Policy):
         """Seconds until something comes back."""
         return None if self.per_request else self.period.renews(now)
 
-    def warm(self) -> None:
-        """Load the price tables, which takes a moment."""
-        from agentguard.tokens.prices import price
+    def warm(self, model: str | None) -> None:
+        """Load the price tables and the model's tokenizer, which takes a moment."""
+        from agentguard.tokens.count import count_tokens
 
-        price("gpt-4o-mini", _nothing())
-        self.cold = False
+        if self.counts_money:
+            from agentguard.providers.usage import Usage
+            from agentguard.tokens.prices import price
+
+            price(model or _UNKNOWN, Usage())
+        count_tokens("a", model or _UNKNOWN)
+        if len(self.warmed) >= _MOST:
+            self.warmed.clear()
+        self.warmed.add(model)
 
     def cost(self, attempt: Attempt, usage: Usage) -> Decimal | None:
         """What an attempt cost; None, with an event and one warning, where no price is known."""
@@ -473,9 +480,3 @@ def _per_text(per: object) -> str:
     if isinstance(per, str):
         return f" in {per}" if per[:1].isdigit() else f" a {per}"
     return f" in {per}"
-
-
-def _nothing() -> Usage:
-    from agentguard.providers.usage import Usage
-
-    return Usage()
