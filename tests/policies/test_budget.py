@@ -23,6 +23,7 @@ from agentguard import (
     prices,
     report,
     retry,
+    timeout,
 )
 from agentguard.policies.budget import Budget
 from agentguard.stores.ledger import StoreUnavailable
@@ -386,6 +387,36 @@ def test_wait(harness: Harness) -> None:
         assert run.error is None
         assert time.time() % 60 == pytest.approx(0, abs=1e-3)
         assert time.time() - began <= 60
+
+
+@unary_shapes
+def test_it_does_not_wait_in_vain(harness: Harness) -> None:
+    """Past a deadline, or for what would never fit: refused at once."""
+    policy = budget(requests=1, per="minute", exceeded="wait")
+    with FakeRuntime() as time:
+        subject = harness.guard([timeout(total=0.001), policy], answer(), "never")
+        subject.call()
+        began = time.time()
+        assert isinstance(subject.call().error, errors.BudgetExceeded)
+        never = budget(output_tokens=0, per="minute", exceeded="wait")
+        assert isinstance(harness.run(never, "never").error, errors.BudgetExceeded)
+        assert time.time() == began
+
+
+async def test_it_waits_for_calls_under_way() -> None:
+    """What they have set aside comes back before the budget renews."""
+    policy = budget(output_tokens=100, per="24h", exceeded="wait", store=MemoryLedger(), name="n")
+    order: list[int] = []
+
+    @policy
+    async def ask(number: int, *, max_tokens: int) -> Any:
+        order.append(number)
+        await asyncio.sleep(0.05)
+        return answer(output_tokens=max_tokens // 2)
+
+    await asyncio.gather(ask(1, max_tokens=100), ask(2, max_tokens=40))
+    assert order == [1, 2]
+    assert policy.status()["output_tokens"][1:3] == (70, 0)
 
 
 @every_shape
