@@ -332,7 +332,7 @@ class Tab:
         reading = attempt.reading
         told = reading.content or reading.usage is not None or attempt.recorded
         if not told:
-            booked = _request_alone
+            booked: Callable[[Part], int] = _request_alone
             if not charge.granted or kind in _REFUSED:
                 booked = _nothing
             elif outcome.kind == "abandoned" or kind in {"timeout", "cancelled"}:
