@@ -23,6 +23,7 @@ from agentguard.engine.scope import context, deadline
 from agentguard.explain import describe, explain
 from agentguard.integrations.sse import sse
 from agentguard.policies.breaker import breaker
+from agentguard.policies.budget import budget
 from agentguard.policies.fallback import fallback
 from agentguard.policies.retry import retry
 from agentguard.policies.timeout import timeout
@@ -43,6 +44,7 @@ __all__ = [
     "Reply",
     "RetryBudget",
     "breaker",
+    "budget",
     "carry",
     "context",
     "count_tokens",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from agentguard.providers.shapes import Usage
 
@@ -160,11 +161,38 @@ class Overloaded(GuardError):
 
 
 class BudgetExceeded(GuardError):
-    """The call would spend more than its budget has left."""
+    """The call would spend more than its budget has left.
+
+    Attributes:
+        budget: its name.
+        unit: what has run out: "usd", "tokens", "input_tokens", "output_tokens", "requests".
+        used: of it, what calls under way have set aside included; dollars are a `Decimal`.
+        limit: how much there is.
+        asked: how much the call might have used.
+        retry_after: seconds until the budget renews, None when it never does.
+    """
 
     kind: Kind = "budget_exceeded"
     http_status: ClassVar[int] = 402
     public_message: ClassVar[str] = "The budget for this request is used up."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        budget: str = "",
+        unit: str = "",
+        used: int | Decimal | None = None,
+        limit: int | Decimal | None = None,
+        asked: int | Decimal | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.budget = budget
+        self.unit = unit
+        self.used = used
+        self.limit = limit
+        self.asked = asked
 
 
 class _Rejected(GuardError):

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from agentguard.engine.records import AttemptRecord, CallRecord
     from agentguard.errors import Kind
 
@@ -24,8 +26,12 @@ __all__ = [
     "AttemptEnded",
     "AttemptStarted",
     "Blind",
+    "BudgetCharged",
+    "BudgetOverrun",
+    "BudgetThreshold",
     "CallEnded",
     "CallStarted",
+    "Capped",
     "CircuitClosed",
     "CircuitHalfOpened",
     "CircuitOpened",
@@ -163,6 +169,47 @@ class Unpriced(Event):
 
     attempt: AttemptRecord
     model: str
+
+
+@dataclass(slots=True)
+class BudgetCharged(Event):
+    """An attempt ended and `amount` of `unit` was booked; `used` of `limit` is gone then."""
+
+    budget: str
+    unit: str
+    amount: int | Decimal
+    used: int | Decimal
+    limit: int | Decimal
+
+
+@dataclass(slots=True)
+class BudgetThreshold(Event):
+    """A budget has reached `percent` of its limit: told once in its window, by one process."""
+
+    budget: str
+    unit: str
+    percent: int
+    used: int | Decimal
+    limit: int | Decimal
+
+
+@dataclass(slots=True)
+class BudgetOverrun(Event):
+    """An answer whose length nothing bounded used `over` more than its budget had left."""
+
+    budget: str
+    unit: str
+    over: int | Decimal
+    used: int | Decimal
+    limit: int | Decimal
+
+
+@dataclass(slots=True)
+class Capped(Event):
+    """Less is left than an answer may need: the provider was told to stop at `tokens`."""
+
+    budget: str
+    tokens: int
 
 
 @dataclass(slots=True)

@@ -34,6 +34,7 @@ SUBJECTS = {
     "langchain_objects": {"langchain_core"},
 }
 FOUNDATIONS = {
+    "budgeting",
     "circuit",
     "detect",
     "engine",

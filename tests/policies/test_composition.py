@@ -168,7 +168,7 @@ def test_unsafe_orders_warn_and_strict_refuses(pair: tuple[str, str]) -> None:
     with pytest.warns(UserWarning, match=f"{outer} outside {inner}") as told:
         made = guard(one(outer), one(inner))
     assert told[0].filename == __file__
-    assert "guard(fallback(), retry(), breaker(), timeout())" in str(told[0].message)
+    assert "guard(budget(), fallback(), retry(), breaker(), timeout())" in str(told[0].message)
     with pytest.raises(ValueError, match=f"{outer} outside {inner}"):
         guard(one(outer), one(inner), strict=True)
     assert len(describe(made)["warnings"]) == 1

@@ -95,3 +95,13 @@ class Mine(ag.Policy):
 with ag.report() as seen, ag.context(user="u"), ag.deadline(5):
     assert_type(seen.calls[0].attempts[0].wait, float)
     assert_type(seen.calls[0].served_by, str | None)
+
+
+def spending() -> None:
+    # A budget is a policy and a block.
+    assert_type(ag.budget(tokens=4000, per="request")(sync)("?", n=2), str)
+    with ag.budget(usd=0.50) as spent:
+        assert_type(spent.used, int | Decimal)
+        assert_type(spent.left, int | Decimal | None)
+    ag.budget(usd={"ann": 5}, by="user", exceeded={"model": "gpt-4o-mini"})
+    ag.budget(usd=5, missing="ignore")  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard.engine import clock
+from agentguard.engine.records import AttemptRecord
 from agentguard.engine.trouble import trouble
 from agentguard.providers.usage import Usage
 
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from agentguard.engine.call import Attempt, Call
-    from agentguard.engine.records import AttemptRecord, CallRecord
+    from agentguard.engine.records import CallRecord
     from agentguard.engine.scope import Scope
     from agentguard.errors import Kind
     from agentguard.providers.shapes import Reading
 
-__all__ = ["Bill", "Figures", "forget_warnings"]
+__all__ = ["Bill", "Figures", "cost_of", "forget_warnings", "request_of"]
 
 _FREE: Final[frozenset[Kind]] = frozenset(
     {
@@ -99,7 +100,7 @@ class Bill:
         self._request: Any = None
         if asks and self.model is not None and not _settled(readings, completed=completed):
             self.estimated = self.known = True
-            self._unsettled, self._request = readings, _request(call)
+            self._unsettled, self._request = readings, request_of(call)
         self._provider, self._base_url = endpoint.provider, endpoint.base_url
         self._tier = readings[-1].tier
         self._at = clock.now().time()
@@ -300,7 +301,26 @@ def _settled(readings: list[Reading], *, completed: bool) -> bool:
     )
 
 
-def _request(call: Call) -> Any:
+def cost_of(attempt: Attempt, usage: Usage, asked: str | None) -> Decimal | None:
+    """What an attempt cost that used this; None, told of as by a bill, where no price is known."""
+    from agentguard.tokens.prices import price
+
+    call = attempt.call
+    seen = call.target.endpoint
+    model = attempt.model or asked
+    if model is None:
+        return None
+    tier = _readings(attempt)[-1].tier
+    cost = price(model, usage, seen.provider, base_url=seen.base_url, service_tier=tier)
+    if cost is None:
+        record = attempt.record or AttemptRecord(
+            call.target.name, call.number, call.wait, attempt.started
+        )
+        _tell(call.scope, call.record, record, model)
+    return cost
+
+
+def request_of(call: Call) -> Any:
     """What of the arguments is the prompt, as far as it can be seen."""
     kwargs = call.target.given(call.kwargs)
     if any(name in kwargs for name in _REQUESTS):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from agentguard.providers.usage import Usage
 
     AttemptHook = Callable[["Attempt"], Awaitable[None] | None]
+    ItemHook = Callable[["Attempt", Any], Callable[[], None] | None]
+    LateHook = Callable[["Attempt"], None]
     OutcomeHook = Callable[["Outcome"], Awaitable[None] | None]
 
 __all__ = ["Attempt", "Call", "Outcome", "announce", "hear", "tell"]
@@ -112,7 +114,8 @@ class Call:
         """The same call with `hook(attempt)` run before every attempt inside it.
 
         It sees attempts of fallback targets and of guarded calls made inside too. What it raises
-        refuses the attempt. `attempt.on_end(...)` hears how each ended.
+        refuses the attempt. `attempt.on_end(...)` hears how each ended, `attempt.on_item(...)` sees
+        what a stream brings. Putting another call in `attempt.call` changes what is sent.
         """
         return self.replace(hooks=(*self.hooks, hook))
 
@@ -165,7 +168,7 @@ class Attempt:
     parent, their deadline and their hooks.
 
     Attributes:
-        call: that it belongs to.
+        call: that it belongs to. A hook may put another one here before the target is invoked.
         started: monotonic seconds.
         first: seconds to the first content, or None.
         value: a unary answer.
@@ -176,14 +179,17 @@ class Attempt:
         nested: whether guarded calls were made inside it, which ask the model in its place.
         told_inside: whether a guarded call made inside it has told its usage, which then is its own.
         looked_at: whether anybody has asked for `reading`, perhaps before there was an answer.
+        items: who sees each item of its stream, or None.
     """
 
     __slots__ = (
         "_ended",
         "_ends",
+        "_lates",
         "_reading",
         "call",
         "first",
+        "items",
         "looked_at",
         "metered",
         "nested",
@@ -206,6 +212,8 @@ class Attempt:
         self.nested = self.told_inside = False
         self._ended = False
         self._ends: list[OutcomeHook] | None = None
+        self._lates: list[LateHook] | None = None
+        self.items: list[ItemHook] | None = None
         self._reading: Reading | None = None
 
     @property
@@ -250,6 +258,25 @@ class Attempt:
             self._ends = []
         self._ends.append(hook)
 
+    def on_item(self, hook: ItemHook) -> None:
+        """Have `hook(attempt, item)` called with each item of its stream, before anybody gets it.
+
+        What may block it returns as a function of nothing, which is called off the event loop.
+        What either raises ends the stream in place of the item.
+        """
+        if self.items is None:
+            self.items = []
+        self.items.append(hook)
+
+    def on_late(self, hook: LateHook) -> None:
+        """Have `hook(attempt)` called when an answer comes after this attempt was given up.
+
+        Its figures can be read then. It is called in the thread that was left behind.
+        """
+        if self._lates is None:
+            self._lates = []
+        self._lates.append(hook)
+
     def begin(self) -> None:
         """Tell the listeners that the target is about to be invoked."""
         from agentguard import events
@@ -278,6 +305,11 @@ class Attempt:
         from agentguard import events
 
         shape_of(value).read(value, self.reading)
+        for hook in (self._ended and self._lates) or ():
+            try:
+                hook(self)
+            except Exception as error:
+                trouble("booking an answer that came too late", error)
         record = self.record
         if record is not None:
             record.model = self.model

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from agentguard.engine.call import Attempt, Outcome
-from agentguard.engine.metered import metered, unmetered
+from agentguard.engine.metered import followed, metered, unmetered
 from agentguard.engine.reply import Reply, Source
 from agentguard.engine.runtime import PLAIN, Runtime
 from agentguard.providers.shapes import is_stream, shape_of
@@ -55,7 +55,7 @@ class Policy:
     spellings: ClassVar[Mapping[str, str]] = {}
     """Keywords of other libraries, and what to write here instead."""
 
-    needs_model: ClassVar[bool] = False
+    needs_model: bool = False
     """Whether it can do nothing where no model call is seen, as one that counts tokens."""
 
     spelled: str | None = None
@@ -168,6 +168,8 @@ async def _stream(attempt: Attempt, iterator: Any) -> Reply:
         attempt.call.target.streams = True  # always, not only when it is asked to
     waits = runtime.is_async and hasattr(iterator, "__anext__")
     step = iterator.__anext__ if waits else iterator.__next__
+    if attempt.items is not None:
+        step = followed(attempt, attempt.items, step, waits)
     source = Source(attempt, iterator, unmetered(attempt, step, waits) if attempt.metered else step)
     if runtime.is_async and not waits:
         if attempt.call.target.fn is not runtime.target.fn:

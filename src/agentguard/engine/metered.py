@@ -1,4 +1,4 @@
-"""Asking a stream for its usage when somebody counts and the caller did not ask himself."""
+"""Streams that somebody counts: asked for their usage, and followed item by item."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from agentguard.providers import stream_options
 from agentguard.providers.shapes import shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from agentguard.engine.call import Attempt
+    from agentguard.engine.call import Attempt, ItemHook
 
-__all__ = ["metered", "unmetered"]
+__all__ = ["followed", "metered", "unmetered"]
 
 
 async def metered(attempt: Attempt) -> Any:
@@ -61,6 +61,41 @@ def unmetered(attempt: Attempt, step: Callable[[], Any], waits: bool) -> Callabl
         item = await step()
         while is_extra(item):
             item = await step()
+        return item
+
+    return awaited if waits else following
+
+
+def followed(
+    attempt: Attempt,
+    hooks: Sequence[ItemHook],
+    step: Callable[[], Any],
+    waits: bool,  # noqa: FBT001
+) -> Callable[[], Any]:
+    """The step of a stream whose items `hooks` see before anybody gets them.
+
+    Args:
+        attempt: whose stream it is.
+        hooks: see `Attempt.on_item`.
+        step: what gets the next item.
+        waits: whether that is to be awaited.
+    """
+    runtime = attempt.call.runtime
+
+    def following() -> Any:
+        item = step()
+        for hook in hooks:
+            work = hook(attempt, item)
+            if work is not None:
+                work()
+        return item
+
+    async def awaited() -> Any:
+        item = await step()
+        for hook in hooks:
+            work = hook(attempt, item)
+            if work is not None:
+                await runtime.blocking(work)
         return item
 
     return awaited if waits else following

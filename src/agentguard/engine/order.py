@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["CANONICAL", "place", "unsafe"]
 
 CANONICAL: Final[tuple[str, ...]] = (
+    "budget",
     "fallback",
     "retry",
     "breaker",
@@ -20,6 +21,10 @@ CANONICAL: Final[tuple[str, ...]] = (
 """Outermost first. `timeout` may stand outermost as well: then it bounds all the rest."""
 
 _UNSAFE: Final[Mapping[tuple[str, str], str]] = {
+    ("fallback", "budget"): (
+        "budget inside fallback does not count the fallback targets, which are called past it: they "
+        "spend and nobody sees it"
+    ),
     ("retry", "fallback"): (
         "retry outside fallback repeats the fallback targets too, so that every target is called "
         "attempts times and the primary is tried again after its substitute failed"

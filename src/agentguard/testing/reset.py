@@ -30,6 +30,9 @@ def reset() -> None:
     bill = _loaded("agentguard.engine.bill")
     if bill is not None:
         bill.forget_warnings()
+    budgets = _loaded("agentguard.policies.budget")
+    if budgets is not None:
+        budgets.forget_warnings()
     options = _loaded("agentguard.providers.stream_options")
     if options is not None:
         options.forget()

@@ -1,0 +1,187 @@
+"""What one attempt may use: its input, bounded or counted, and its output, bounded or expected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from agentguard.budgeting.limits import amount_of
+from agentguard.engine.bill import request_of
+from agentguard.providers.output_limits import asked_output, least_output
+from agentguard.providers.usage import Usage
+
+if TYPE_CHECKING:
+    from agentguard.budgeting.expected import Expected
+    from agentguard.budgeting.rates import Rates
+    from agentguard.engine.call import Attempt
+
+__all__ = ["Demand"]
+
+_INPUT: Final = frozenset({"usd", "tokens", "input_tokens"})
+_OUTPUT: Final = frozenset({"usd", "tokens", "output_tokens"})
+_MILLION: Final = 1_000_000
+_UNKNOWN: Final = "unknown"
+_DEAR: Final = "priority"
+"""The class of service that costs more than the usual one."""
+
+
+class Demand:
+    """What an attempt may use.
+
+    Attributes:
+        model: that will serve, as far as can be seen.
+        input: tokens of the prompt: no less than they are, until `count` makes it exact.
+        output: tokens of the answer that are set aside.
+        bounded: the provider is told that bound, or was told by the caller.
+        counted: `input` is a count, not a bound.
+        capped: `output` is less than was asked for or expected.
+        nothing: a tool, which asks no model itself.
+    """
+
+    __slots__ = (
+        "_rates",
+        "_request",
+        "_seen",
+        "_tier",
+        "_writes",
+        "bounded",
+        "capped",
+        "counted",
+        "input",
+        "least",
+        "model",
+        "nothing",
+        "output",
+    )
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        model: str | None,
+        units: frozenset[str],
+        rates: Rates,
+        expected: Expected,
+        expect: int | None,
+        max_output: int | None,
+    ) -> None:
+        call = attempt.call
+        target, kwargs = call.target, call.kwargs
+        self.model = model
+        self._seen, self._rates = target.endpoint, rates
+        self._tier = _DEAR if kwargs.get("service_tier") == _DEAR else None
+        self.nothing = target.tool
+        self.bounded = self.capped = False
+        self.counted = True
+        self.input = self.output = 0
+        self.least = 1
+        self._request: Any = None
+        self._writes = True
+        if self.nothing:
+            return
+        if not units.isdisjoint(_INPUT):
+            self._request = request_of(call)
+            self.input = _bounded(self._request, model or _UNKNOWN)
+            self.counted = self._request is None
+        if units.isdisjoint(_OUTPUT) and max_output is None:
+            return
+        if model is not None and _embeds(model):
+            self.bounded = True
+            self.least = 0
+            return
+        asked = asked_output(target, kwargs)
+        if max_output is not None:
+            asked = max_output if asked is None else min(asked, max_output)
+        self.bounded = asked is not None
+        self.output = asked or expect or expected.tokens(model)
+        self.least = min(least_output(target, kwargs), self.output)
+
+    def amount(self, unit: str) -> int:
+        """What is to be set aside of this unit.
+
+        Raises:
+            Unpriced: it is money, and no price is known for the model.
+        """
+        if self.nothing:
+            return 0
+        if unit != "usd":
+            return amount_of(unit, Usage(self.input, self.output), None)
+        if self.model is None:
+            return 1  # what it costs is known when it has answered; something must be left
+        return self._most(self.output)
+
+    def longer(self, unit: str, tokens: int) -> int:
+        """What so many more tokens of output are, of this unit."""
+        if unit != "usd":
+            return tokens
+        if self.model is None:
+            return 0
+        return self._most(self.output + tokens) - self._most(self.output)
+
+    def count(self) -> None:
+        """Count the input instead of bounding it: slower, and less is set aside."""
+        if not self.counted:
+            self.counted = True
+            from agentguard.tokens.count import count_tokens
+
+            try:
+                counted = count_tokens(self._request, self.model or _UNKNOWN)
+            except Exception:  # what cannot be counted keeps its bound
+                return
+            self.input = min(self.input, int(counted))
+            self._writes = _marked(self._request)
+
+    def fit(self, unit: str, left: int) -> bool:
+        """Make the output as short as what is left demands; False when that is too short."""
+        if unit == "requests" or self.nothing or not self.least:
+            return False
+        if unit == "usd":
+            if self.model is None:
+                return False
+            rest = left - self._most(0) - 1  # what was rounded up
+            each = self._most(_MILLION) - self._most(0) + 1
+            output = rest * _MILLION // each if each else self.output
+        else:
+            output = left - (0 if unit == "output_tokens" else self.input)
+            if unit == "input_tokens":
+                return False
+        if output < self.least or output >= self.output:
+            return False
+        self.output = output
+        self.capped = True
+        return True
+
+    def _most(self, output: int) -> int:
+        return self._rates.most(
+            self.model or _UNKNOWN,
+            self._seen,
+            self.input,
+            output,
+            writes=self._writes,
+            tier=self._tier,
+        )
+
+
+def _bounded(request: Any, model: str) -> int:
+    from agentguard.tokens.count import bound_tokens
+
+    if request is None:
+        return 0
+    try:
+        return bound_tokens(request, model)
+    except Exception:  # arguments of the user's own function may be anything
+        return 0
+
+
+def _embeds(model: str) -> bool:
+    from agentguard.tokens.families import family
+
+    return family(model).embeds
+
+
+def _marked(request: Any, depth: int = 6) -> bool:
+    """Whether something in the request asks the provider to cache it."""
+    if depth and isinstance(request, dict):
+        known = cast("dict[str, Any]", request)
+        return "cache_control" in known or any(_marked(each, depth - 1) for each in known.values())
+    if depth and isinstance(request, (list, tuple)):
+        return any(_marked(each, depth - 1) for each in cast("list[Any]", request))
+    return False

@@ -1,0 +1,108 @@
+"""How a budget stands, and the sentence with which it refuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from agentguard.budgeting.limits import figure
+from agentguard.errors import BudgetExceeded
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+__all__ = ["Standing", "Threshold", "exceeded"]
+
+
+class Standing(NamedTuple):
+    """How one unit of a budget stands, for one key, in its window.
+
+    Attributes:
+        unit: "usd", "tokens", "input_tokens", "output_tokens" or "requests".
+        used: what was booked. Dollars are a `Decimal`.
+        reserved: what calls under way have set aside.
+        limit: with what was granted on top; None where there is none.
+        left: what a call may still use; None where there is no limit.
+        renews: seconds until the window ends, None when it never does.
+    """
+
+    unit: str
+    used: int | Decimal
+    reserved: int | Decimal
+    limit: int | Decimal | None
+    left: int | Decimal | None
+    renews: float | None
+
+
+class Threshold(NamedTuple):
+    """What `on_threshold` is told.
+
+    Attributes:
+        budget: its name.
+        key: whose share of it.
+        unit: what is counted.
+        percent: of the limit that has been reached.
+        used: what was booked.
+        limit: how much there is.
+    """
+
+    budget: str
+    key: str
+    unit: str
+    percent: int
+    used: int | Decimal
+    limit: int | Decimal
+
+
+def exceeded(
+    budget: str,
+    per: str,
+    unit: str,
+    *,
+    used: int,
+    limit: int,
+    asked: int,
+    renews: float | None,
+    cut: bool = False,
+) -> BudgetExceeded:
+    """The refusal.
+
+    Args:
+        budget: its name.
+        per: its window, as it was written.
+        unit: what has run out.
+        used: with what is set aside.
+        limit: how much there is.
+        asked: how much the call might use.
+        renews: seconds.
+        cut: a stream is ended, of which something was delivered.
+    """
+    left = max(limit - used, 0)
+    told = (
+        f"the budget {budget!r} has {_shown(unit, left)} of {_shown(unit, limit)}{per} left, and "
+    )
+    if cut:
+        told += f"the stream needs more than the {_shown(unit, asked)} it was given: it was cut"
+    else:
+        told += f"this call may use {_shown(unit, asked)}"
+    when = "It does not renew" if renews is None else f"It renews in {renews:.0f} s"
+    remedy = (
+        "errors.partial(error) has what arrived"
+        if cut
+        else "raise the limit, bound the answer with max_output=, or put a fallback to a cheaper "
+        "model inside of the budget"
+    )
+    return BudgetExceeded(
+        f"{told}. {when}; {remedy}",
+        budget=budget,
+        unit=unit,
+        used=figure(unit, used),
+        limit=figure(unit, limit),
+        asked=figure(unit, asked),
+        retry_after=renews,
+    )
+
+
+def _shown(unit: str, amount: int) -> str:
+    if unit == "usd":
+        return f"${figure(unit, amount):.9f}".rstrip("0").removesuffix(".")
+    return f"{amount:,} {unit.replace('_', ' ')}"
