@@ -123,7 +123,7 @@ def test_the_interface_imports_nothing_heavy() -> None:
     code = (
         "import sys, agentguard.providers.shapes as s; s.shape_of('x'); s.shape_of(object());"
         "print([m for m in sys.modules if m.split('.')[0] in {'asyncio', 'logging', 'pydantic',"
-        "'openai'} or m.startswith('concurrent.') or m.startswith('agentguard.providers.o')])"
+        "'openai'} or m.startswith('concurrent.') or m.startswith('agentguard.providers.openai')])"
     )
     command = [sys.executable, "-S", "-c", code]
     source = str(__import__("pathlib").Path(shapes.__file__).parents[2])
