@@ -120,7 +120,7 @@ def _hands_out(thing: Any) -> bool:
     """Whether methods of a model come out of `thing`, or copies that lose a guard around it."""
     inside = _inside(thing)
     return "RunnableEachBase" in _kinds(thing) or any(
-        _inner(type(each))[0] is not None or _hands_out(each) for _, _, each in inside
+        _inner(each.__class__)[0] is not None or _hands_out(each) for _, _, each in inside
     )
 
 
