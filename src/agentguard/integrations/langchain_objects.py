@@ -105,7 +105,6 @@ def _holding(thing: Any, guard: Guard) -> Any | None:
         calls += [f"{path}.{name}" for name in known.calls]
         notes |= dict.fromkeys(known.told(safe))
         inner.setdefault(place, []).append(safe)
-    _part(thing, guard, calls)
     twin = guarded_copy(thing, guard, _as_it_is, calls=calls, notes=tuple(notes))
     for place, made in inner.items():
         kept = getattr(thing, place)
@@ -157,13 +156,6 @@ def _as_it_is(_base: type, _guard: Guard) -> dict[str, Any]:
     return {}
 
 
-def _part(thing: object, guard: Guard, calls: Sequence[str]) -> None:
-    """Keep bindings of models and bindings of chains, which are of one class, apart."""
-    kind = guard.kinds.get(type(thing))
-    if kind is not None and cast("Any", kind).__agentguard__.calls != tuple(calls):
-        guard.kinds.pop(type(thing), None)
-
-
 def _runnable(thing: Any, guard: Guard) -> Any:
     from langchain_core.runnables import Runnable, RunnableBinding, RunnableSequence
 
@@ -184,7 +176,6 @@ def _runnable(thing: Any, guard: Guard) -> Any:
         }
 
     calls = (*_OUTER, *_FED, *_BATCHES)
-    _part(thing, guard, calls)
     return guarded_copy(thing, guard, make, calls=calls)
 
 
