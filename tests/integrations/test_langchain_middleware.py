@@ -288,6 +288,23 @@ def test_a_tool_may_answer_with_a_command(provider: FakeProvider):
     assert [message.content for message in found[-2:]] == ["sun in Rome", "sunny"]
 
 
+@every_way
+def test_a_tool_that_the_model_made_up_is_no_tool(provider: FakeProvider, how: str):
+    """Nothing acted: no guard is asked or kept for the name."""
+    counted = Seen()
+    safe = guard(at_once()).middleware(tools=guard(counted))
+    provider.script(fault.ok(tools=[("made_up", {"city": "Rome"})]))
+
+    @tool
+    def weather(city: str) -> str:
+        """Tell the weather."""
+        return city
+
+    assert asked(create_agent(openai(provider), [weather], middleware=[safe]), how) == "sunny"
+    assert counted.calls == []
+    assert not [key for key in safe._guarded if "made_up" in key]  # type: ignore[operator]
+
+
 def test_other_middleware_stands_inside_and_outside(provider: FakeProvider):
     """The guard repeats what is inside it, and nothing of what is outside."""
     heard: list[str] = []

@@ -1135,6 +1135,133 @@ def test_batches_that_are_taken_as_they_come_are_guarded(method: str):
     assert len(counted.calls) == 2
 
 
+# -- no way past a guard -----------------------------------------------------------------------
+
+
+class Refuses(Policy):
+    """Lets no call through."""
+
+    async def around(self, call: Call, next: Next) -> Reply:
+        raise errors.InputRejected("no")
+
+
+def built(model: Any) -> dict[str, Callable[[], Any]]:
+    """What people build of a model and guard as a whole."""
+    prompt = ChatPromptTemplate.from_messages([("user", "{q}")])
+    chain = RunnableLambda(lambda q: {"q": q}) | prompt | model
+    which = ConfigurableField(id="which")
+    return {
+        "sequence": lambda: chain,
+        "binding": lambda: model.bind(stop=["x"]),
+        "with_retry": lambda: model.with_retry(stop_after_attempt=1),
+        "with_config": lambda: model.with_config(tags=["a"]),
+        "chain_with_config": lambda: chain.with_config(tags=["a"]),
+        "with_fallbacks": lambda: model.with_fallbacks([model]),
+        "fallbacks_of_bindings": lambda: model.bind(stop=["x"]).with_fallbacks([model]),
+        "configured_fallbacks": lambda: model.with_fallbacks([model]).with_config(tags=["a"]),
+        "alternatives": lambda: model.configurable_alternatives(which, other=model),
+        "each": model.map,
+        "each_chain": chain.map,
+    }
+
+
+MADE: dict[str, Callable[[Any], Any]] = {
+    "itself": lambda safe: safe,
+    "bind_tools": lambda safe: safe.bind_tools([]),
+    "with_config": lambda safe: safe.with_config(tags=["b"]),
+    "other": lambda safe: safe.with_config(configurable={"which": "other"}),
+    "bind": lambda safe: safe.bind(stop=["y"]),
+}
+MODELS_OWN = {
+    "binding",
+    "with_config",
+    "with_fallbacks",
+    "fallbacks_of_bindings",
+    "configured_fallbacks",
+    "alternatives",
+}
+
+
+def asked_for(runnable: Any, how: str, question: Any) -> None:
+    """Call a runnable in any of its public ways, to the end."""
+
+    async def source() -> AsyncIterator[Any]:
+        yield question
+
+    async def there() -> None:
+        if how == "astream_events":
+            _ = [each async for each in runnable.astream_events(question, version="v2")]
+        elif how == "astream":
+            _ = [each async for each in runnable.astream(question)]
+        elif how == "atransform":
+            _ = [each async for each in runnable.atransform(source())]
+        else:
+            await getattr(runnable, how)([question] if how == "abatch" else question)
+
+    if how.startswith("a"):
+        asyncio.run(there())
+    elif how in {"stream", "transform"}:
+        list(getattr(runnable, how)(iter([question]) if how == "transform" else question))
+    else:
+        getattr(runnable, how)([question] if how == "batch" else question)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "invoke",
+        "ainvoke",
+        "stream",
+        "astream",
+        "batch",
+        "abatch",
+        "transform",
+        "atransform",
+        "astream_events",
+    ],
+)
+@pytest.mark.parametrize(
+    ("kind", "made"),
+    [
+        (kind, made)
+        for kind in built(GenericFakeChatModel(messages=iter(())))
+        for made in MADE
+        if (made != "bind_tools" or kind in MODELS_OWN)
+        and (made != "other" or kind == "alternatives")
+    ],
+)
+def test_no_way_leads_past_the_guard(provider: FakeProvider, kind: str, made: str, how: str):
+    """A policy that refuses lets no request out, of the whole or of what its methods return."""
+    model = openai(provider)
+    safe = MADE[made](guard(Refuses())(built(model)[kind]()))
+    each = kind.startswith("each")
+    # LangChain has no events of a runnable that maps.
+    expected = NotImplementedError if each and how == "astream_events" else errors.InputRejected
+    with pytest.raises(expected):
+        asked_for(safe, how, ["hi"] if each else "hi")
+    assert not provider.journal
+
+
+@pytest.mark.parametrize("first", ["with_config", "chain_with_config"])
+def test_one_guard_keeps_bindings_of_models_and_of_chains_apart(provider: FakeProvider, first: str):
+    """They are of one class, but guarded in different places."""
+    things = built(openai(provider))
+    counted = Seen()
+    safe = guard(counted)
+    second = "chain_with_config" if first == "with_config" else "with_config"
+    for kind in (first, second):
+        safe(things[kind]()).invoke("hi")
+    assert sorted(counted.calls) == ["ChatOpenAI.generate", "RunnableSequence.invoke"]
+
+
+def test_an_alternative_that_is_made_at_each_call_is_refused(provider: FakeProvider):
+    """The message says what to give instead."""
+    model = openai(provider)
+    chosen = model.configurable_alternatives(ConfigurableField(id="which"), other=lambda: model)
+    with pytest.raises(TypeError, match="give configurable_alternatives the model itself"):
+        guard(Refuses())(chosen)
+
+
 def test_a_stream_that_is_fed_by_a_stream_can_be_begun_again():
     """Every attempt reads the input from its beginning, and none of it twice from its source."""
     left = [1]

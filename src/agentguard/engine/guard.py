@@ -68,7 +68,8 @@ class guard:  # noqa: N801  reads like a verb where it is used
             raise TypeError("guard() needs at least one policy, as in guard(retry(), timeout(30))")
         arguments.seconds("guard", "abandon_after", abandon_after)
         self.policies = policies
-        self.kinds: dict[type, type] = {}  # of guarded objects, by the class that they had
+        # Of guarded objects: by the class that they had, and by what of it is guarded.
+        self.kinds: dict[tuple[type, tuple[str, ...]], type] = {}
         self.strict = strict
         arguments.one_of("guard", "on_blind", on_blind, "warn", "raise")
         self.options = Options(strict_streams, abandon_after, policies, on_blind)

@@ -71,14 +71,15 @@ def guarded_copy(
     inner, base = held(thing), type(thing)
     if inner is not None:
         guard, base = guard.around(inner.guard), inner.base
-    kind = guard.kinds.get(base)
+    made = (base, tuple(calls))
+    kind = guard.kinds.get(made)
     if kind is None:
         kind = types.new_class(base.__name__, (base,), exec_body=_placed(base))
         # Set afterwards: pydantic would take what it finds in the body of a class for fields.
         known = Held(guard, base, calls, notes)
         for name, value in {"__agentguard__": known, **make(base, guard)}.items():
             setattr(kind, name, value)
-        guard.kinds[base] = kind
+        guard.kinds[made] = kind
     twin = copy.copy(thing)
     object.__setattr__(twin, "__class__", kind)
     return twin

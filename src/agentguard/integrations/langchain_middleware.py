@@ -71,6 +71,8 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]],
     ) -> Any:
         """Run the tool through the tools' guard."""
+        if request.tool is None:  # a name that the model made up: nothing acts
+            return handler(request)
         return self._tool(request, _call).wrapper(request, handler)
 
     async def awrap_tool_call(
@@ -79,6 +81,8 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]],
     ) -> Any:
         """Run the tool through the tools' guard."""
+        if request.tool is None:  # a name that the model made up: nothing acts
+            return await handler(request)
         return await self._tool(request, _acall).wrapper(request, handler)
 
     def _model(self, request: ModelRequest[Any], through: Callable[..., Any]) -> Guarded:

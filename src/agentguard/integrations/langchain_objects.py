@@ -8,6 +8,7 @@ known kinds, such as a whole agent, the public methods are all there is.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from agentguard.integrations.held import Method, guarded_copy, held
@@ -40,8 +41,14 @@ _INNER: Final = {
 }
 """What makes the call, by base class. The base's own versions only delegate to each other."""
 
-_HOLDING: Final = {"RunnableBinding": "bound", "RunnableConfigurableFields": "default"}
-"""Runnables around one other, and where they keep it."""
+_HOLDING: Final = {
+    "RunnableBinding": ("bound",),
+    "RunnableConfigurableFields": ("default",),
+    "RunnableConfigurableAlternatives": ("default", "alternatives"),
+    "RunnableWithFallbacks": ("runnable", "fallbacks"),
+    "RunnableEachBase": ("bound",),
+}
+"""Runnables around others whose methods they hand out, and where they keep them."""
 
 _OUTER: Final = ("invoke", "ainvoke", "stream", "astream")
 _FED: Final = ("transform", "atransform")
@@ -80,24 +87,69 @@ def _inner(kind: type) -> tuple[type | None, Sequence[str]]:
 
 
 def _holding(thing: Any, guard: Guard) -> Any | None:
-    """A binding and the like with a guarded model in it, since they hand its methods out."""
-    kinds = {base.__name__ for base in type(thing).__mro__}
-    if "_ConfigurableModel" in kinds:
+    """A binding and the like with guarded models in it, since they hand their methods out."""
+    if "_ConfigurableModel" in _kinds(thing):
         raise TypeError(
             "what init_chat_model(configurable_fields=...) returns makes a new model for each call, "
             "which a guard around it would not reach: guard the models that it chooses from, or an "
             "agent's model calls with guard(...).middleware()"
         )
-    place = next((place for kind, place in _HOLDING.items() if kind in kinds), None)
-    inside: object = None if place is None else getattr(thing, place)
-    if _inner(type(inside))[0] is None:
+    if not _hands_out(thing):
         return None
-    inner = guard(inside)
-    known = cast("Held", held(inner))
-    calls = [f"{place}.{name}" for name in known.calls]
-    twin = guarded_copy(thing, guard, _as_it_is, calls=calls, notes=known.notes)
-    vars(twin)[place] = inner
+    inner: dict[str, Any] = {}
+    calls: list[str] = []
+    notes: dict[str, None] = {}
+    for place, path, each in _inside(thing):
+        safe = guard(each)
+        known = cast("Held", held(safe))
+        calls += [f"{path}.{name}" for name in known.calls]
+        notes |= dict.fromkeys(known.told(safe))
+        inner.setdefault(place, []).append(safe)
+    twin = guarded_copy(thing, guard, _as_it_is, calls=calls, notes=tuple(notes))
+    for place, made in inner.items():
+        kept = getattr(thing, place)
+        if isinstance(kept, Mapping):
+            vars(twin)[place] = dict(zip(cast("Mapping[str, Any]", kept), made, strict=True))
+        else:
+            vars(twin)[place] = made if isinstance(kept, (list, tuple)) else made[0]
     return twin
+
+
+def _hands_out(thing: Any) -> bool:
+    """Whether methods of a model come out of `thing`, or copies that lose a guard around it."""
+    inside = _inside(thing)
+    return "RunnableEachBase" in _kinds(thing) or any(
+        _inner(each.__class__)[0] is not None or _hands_out(each) for _, _, each in inside
+    )
+
+
+def _inside(thing: Any) -> list[tuple[str, str, Any]]:
+    """What a runnable of `_HOLDING` holds: attribute, path, runnable."""
+    kinds = _kinds(thing)
+    places = next((places for kind, places in _HOLDING.items() if kind in kinds), ())
+    found: list[tuple[str, str, Any]] = []
+    for place in places:
+        kept: Any = getattr(thing, place)
+        if isinstance(kept, Mapping):
+            named = cast("Mapping[str, Any]", kept)
+            found += [(place, f"{place}[{name!r}]", each) for name, each in named.items()]
+        elif isinstance(kept, (list, tuple)):
+            several = cast("Sequence[Any]", kept)
+            found += [(place, f"{place}[{index}]", each) for index, each in enumerate(several)]
+        else:
+            found.append((place, place, kept))
+    for _, path, each in found:
+        if "Runnable" not in _kinds(each):
+            raise TypeError(
+                f"{path} of {type(thing).__name__} is a function that makes a new model for each "
+                "call, which a guard around it would not reach: give configurable_alternatives the "
+                "model itself, or have the function return a guarded one and guard the others, too"
+            )
+    return found
+
+
+def _kinds(thing: object) -> set[str]:
+    return {base.__name__ for base in type(thing).__mro__}
 
 
 def _as_it_is(_base: type, _guard: Guard) -> dict[str, Any]:
@@ -112,14 +164,19 @@ def _runnable(thing: Any, guard: Guard) -> Any:
         thing = RunnableBinding(bound=cast("Any", thing))
 
     def make(base: type, guard: Guard) -> dict[str, Any]:
+        # A binding's own goes to what is bound, past `astream`.
+        events = {"astream_events": cast("Any", Runnable).astream_events}
+        binding = "RunnableBindingBase" in {each.__name__ for each in base.__mro__}
         return {
+            **(events if binding else {}),
             **{name: _RunnableMethod(base, guard, name) for name in _OUTER},
             **{name: _Fed(base, guard, name) for name in _FED},
             # A class's own may call the steps inside, all at once for all items.
             **{name: getattr(Runnable, name) for name in _BATCHES},
         }
 
-    return guarded_copy(thing, guard, make, calls=(*_OUTER, *_FED, *_BATCHES))
+    calls = (*_OUTER, *_FED, *_BATCHES)
+    return guarded_copy(thing, guard, make, calls=calls)
 
 
 class _ToolMethod(Method):

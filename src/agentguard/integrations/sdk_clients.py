@@ -85,7 +85,7 @@ def _members(base: Any, guard: Guard) -> dict[str, Any]:
         self: Any, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None
     ) -> Any:
         plain = functools.partial(base.request, self, cast_to, stream=stream, stream_cls=stream_cls)
-        path = _MODEL_CALL.search(urlsplit(options.url).path.rstrip("/").lower())
+        path = _MODEL_CALL.search(urlsplit(str(options.url)).path.rstrip("/").lower())
         if path is None or options.method.lower() not in {"post", "put"}:
             return await _settled(plain(_as_before(self, options)))
         method = _method(self, path[1], guard, send)
