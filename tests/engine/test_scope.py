@@ -44,6 +44,12 @@ def test_context_adds_to_what_is_around():
     assert here() == {}
 
 
+def test_any_word_is_a_tag():
+    """Tags may come from a request: no name is taken by the block itself."""
+    with context(self="1", user="u"):
+        assert surrounding().tags == {"self": "1", "user": "u"}
+
+
 async def test_blocks_work_with_async_with():
     """The same blocks serve `async with`."""
     async with context(user="u"), deadline(5), report():

@@ -53,6 +53,11 @@ async def awho(request: Any) -> dict[str, object]:
     return who(request)
 
 
+def from_query(request: Any) -> dict[str, object]:
+    """Whatever a client wrote."""
+    return dict(request.query_params)
+
+
 # --- context ------------------------------------------------------------------------------------
 
 
@@ -76,6 +81,20 @@ def test_each_request_has_its_own_context(context):
 
     with serving(app) as server:
         asyncio.run(all_at_once(server.url))
+
+
+def test_no_name_of_a_tag_fails_a_request():
+    """Names may come from outside."""
+
+    async def endpoint(request: Any) -> PlainTextResponse:
+        return PlainTextResponse(json.dumps(tags()))
+
+    app = Starlette(routes=[Route("/", endpoint)])
+    app.add_middleware(ContextMiddleware, context=from_query)
+    with serving(app) as server:
+        answer = httpx.get(f"{server.url}/?self=1&user=u")
+
+    assert (answer.status_code, answer.json()) == (200, {"self": "1", "user": "u"})
 
 
 @pytest.mark.parametrize("context", [who, awho])
@@ -357,6 +376,38 @@ def test_a_response_that_has_begun_is_not_replaced(provider):
         assert answer.status_code == 200
         for piece in answer.iter_text():
             assert piece == "half"
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_an_empty_piece_is_not_the_first(fails):
+    """The beginning waits for a piece that says something, and comes at the end all the same."""
+    begun = {"type": "http.response.start", "status": 200, "headers": []}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(begun)
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+        await send({"type": "http.response.body", "more_body": True})
+        assert sent == []
+        if fails:
+            raise errors.CircuitOpen("open", retry_after=1.0)
+        await send({"type": "http.response.body", "body": b""})
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await ErrorMiddleware(app)({"type": "http"}, None, send)
+
+    assert [each["type"] for each in sent] == ["http.response.start", "http.response.body"]
+    assert sent[0]["status"] == (503 if fails else 200)
+
+
+@pytest.mark.parametrize("application", [Starlette, FastAPI])
+def test_around_an_application_that_answers_first_it_is_refused(application):
+    """Starlette answers 500 itself before anything around it sees the failure."""
+    with pytest.raises(TypeError, match=r"app\.add_middleware\(ErrorMiddleware\)"):
+        ErrorMiddleware(application())
 
 
 async def test_it_needs_nothing_but_asgi():

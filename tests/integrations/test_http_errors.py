@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import Any, get_args
 
 import pytest
@@ -111,7 +112,7 @@ def test_the_wait_is_told_in_whole_seconds(wait, header):
     assert json.loads(answer.body)["error"]["retry_after"] == wait
 
 
-@pytest.mark.parametrize("wait", [float("inf"), float("nan"), -1.0], ids=str)
+@pytest.mark.parametrize("wait", [float("inf"), float("nan"), -1.0, "x", True], ids=str)
 def test_a_wait_that_is_none_is_not_told(wait):
     """What no header can say is left out, and the body stays JSON."""
     answer = http_error(errors.CircuitOpen("open", retry_after=wait))
@@ -119,6 +120,16 @@ def test_a_wait_that_is_none_is_not_told(wait):
     assert answer is not None
     assert "retry-after" not in answer.headers
     assert json.loads(answer.body)["error"]["retry_after"] is None
+
+
+@pytest.mark.parametrize("wait", [1e300, 10**400, 86401], ids=["float", "int", "a day and more"])
+def test_a_wait_is_a_day_at_most(wait):
+    """A header of three hundred digits helps no client."""
+    answer = http_error(errors.CircuitOpen("open", retry_after=wait))
+
+    assert answer is not None
+    assert answer.headers["retry-after"] == "86400"
+    assert json.loads(answer.body)["error"]["retry_after"] == 86400
 
 
 @pytest.mark.parametrize("kind", sorted(STATUS))
@@ -154,6 +165,39 @@ def test_an_error_of_the_users_own_says_for_itself_what_is_answered():
 
     assert answer is not None
     assert (answer.status, answer.kind, answer.message) == (451, "rejected", "Not for you.")
+
+
+class Raising:
+    """An attribute that cannot be read."""
+
+    def __get__(self, *_: object) -> object:
+        raise ValueError(SECRET)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, b"451", 4.51, True, 7, 1000, Raising()],
+    ids=["None", "bytes", "float", "bool", "too small", "too large", "raising"],
+)
+def test_what_no_response_can_say_is_answered_by_its_kind(value):
+    """An error of the user's own with a status or message that is none gets those of its kind."""
+    mine = type("Mine", (errors.InputRejected,), {"http_status": value, "public_message": value})
+
+    answer = http_error(mine(SECRET))
+
+    assert answer is not None
+    assert (answer.status, answer.message) == (422, "The request was not accepted.")
+    assert SECRET not in answer.body.decode()
+
+
+def test_a_status_of_the_standard_library_is_one():
+    """`HTTPStatus` is an int."""
+    mine = type("Mine", (errors.InputRejected,), {"http_status": HTTPStatus.FORBIDDEN})
+
+    answer = http_error(mine("no"))
+
+    assert answer is not None
+    assert answer.status == 403
 
 
 def openai_call(provider: FakeProvider) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import threading
@@ -10,6 +11,8 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
 
 import agentguard as ag
 from agentguard import errors
@@ -459,15 +462,18 @@ class Door:
 
 @pytest.mark.parametrize("after", [0, 1, 2, 10, 11])
 async def test_closing_it_closes_the_stream_before_it_returns(after):
-    """Wherever the reader stops; one that never began has opened nothing."""
+    """Wherever the reader stops, before the first event too; it is closed once, and stays so."""
     door = Door()
     events = ag.sse(door)
     for _ in range(after):
         await anext(events)
     await events.aclose()
 
-    assert door.closed == (after > 0)
+    assert door.closed == 1
     assert not held
+    await events.aclose()
+    assert [event async for event in events] == []
+    assert door.closed == 1
 
 
 async def test_wherever_it_is_cancelled_the_stream_is_closed_once():
@@ -486,6 +492,89 @@ async def test_wherever_it_is_cancelled_the_stream_is_closed_once():
         assert len(asyncio.all_tasks()) == 1
 
     assert await cancel_everywhere(whole, check) > 3
+
+
+async def test_one_that_never_began_is_closed_unread():
+    """Nothing is begun for being closed, and a sync stream is closed in a thread."""
+    threads: list[threading.Thread] = []
+
+    class Unread:
+        def __iter__(self) -> Iterator[str]:
+            pytest.fail("it was begun")
+
+        def close(self) -> None:
+            threads.append(threading.current_thread())
+
+    await ag.sse(Unread()).aclose()
+
+    assert len(threads) == 1
+    assert threads != [threading.current_thread()]
+
+
+async def let_go(door: Door) -> None:
+    """Wait until the loop has closed what was dropped."""
+    gc.collect()
+    for _ in range(1000):
+        await asyncio.sleep(0.001)
+        if door.closed and not held:
+            break
+    assert door.closed == 1
+    assert not held
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_client_that_leaves_before_the_first_byte_closes_the_stream():
+    """Starlette does not begin the stream then, and does not close it either."""
+    door = Door()
+
+    async def send(message: Any) -> None:
+        raise OSError("gone")
+
+    with contextlib.suppress(ClientDisconnect):
+        await StreamingResponse(ag.sse(door))(
+            {"type": "http", "asgi": {"spec_version": "2.4"}}, asyncio.Event().wait, send
+        )
+
+    await let_go(door)
+
+
+async def test_one_that_is_dropped_in_another_thread_is_closed_on_its_loop():
+    """The collector runs anywhere; a provider's async stream belongs to one loop."""
+    loops: list[Any] = []
+
+    class Bound(Door):
+        async def aclose(self) -> None:
+            loops.append(asyncio.get_running_loop())
+            await super().aclose()
+
+    door = Bound()
+    events = [ag.sse(door)]
+    await asyncio.to_thread(events.clear)
+
+    await let_go(door)
+    assert loops == [asyncio.get_running_loop()]
+
+
+@pytest.mark.parametrize("loop", ["closed", "none"])
+def test_one_that_is_dropped_without_a_loop_is_closed_before_the_next_call(loop):
+    """A sync endpoint runs in a thread; what it made is closed too, and not in a finalizer."""
+    closed: list[bool] = []
+
+    class Left:
+        def __iter__(self) -> Iterator[str]:
+            pytest.fail("it was begun")
+
+        def close(self) -> None:
+            closed.append(True)
+
+    async def make() -> Any:
+        return ag.sse(Left())
+
+    events = asyncio.run(make()) if loop == "closed" else ag.sse(Left())
+    del events
+    gc.collect()
+    engine_streams.settle_lost()  # if the thread that looks after streams was not quicker
+    assert closed == [True]
 
 
 @pytest.mark.parametrize("guarded", [True, False])

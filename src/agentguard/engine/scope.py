@@ -180,7 +180,7 @@ class context(Block):  # noqa: N801  a block reads like a verb, as contextlib.su
         ...     pass
     """
 
-    def __init__(self, *, user: object = None, tenant: object = None, **tags: object) -> None:
+    def __init__(self, /, *, user: object = None, tenant: object = None, **tags: object) -> None:
         if user is not None:
             tags["user"] = user
         if tenant is not None:

@@ -116,11 +116,15 @@ class ErrorMiddleware:
     The beginning of a response waits for the first piece of its body, so that a stream whose first
     item fails can still be answered.
 
-    Needs nothing but ASGI. In Starlette and FastAPI add it before other middleware, which is then
-    around it: `app.add_middleware(ErrorMiddleware)`.
+    Needs nothing but ASGI. In Starlette and FastAPI it stands inside the application, which else
+    answers 500 itself first: `app.add_middleware(ErrorMiddleware)`, before other middleware, which
+    is then around it.
 
     Args:
         app: the ASGI application.
+
+    Raises:
+        TypeError: around an application of Starlette or FastAPI, where it would see no failure.
 
     Examples:
         >>> from agentguard.integrations.asgi import ErrorMiddleware
@@ -130,6 +134,11 @@ class ErrorMiddleware:
     """
 
     def __init__(self, app: App) -> None:
+        if hasattr(app, "build_middleware_stack"):
+            raise TypeError(
+                f"ErrorMiddleware(...) around a {type(app).__name__} application does nothing: that "
+                "answers 500 itself first. Write app.add_middleware(ErrorMiddleware)"
+            )
         self.app = app
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -144,6 +153,8 @@ class ErrorMiddleware:
             nonlocal held, begun
             if message["type"] == "http.response.start" and not begun:
                 held = message
+                return
+            if held is not None and _says_nothing(message):
                 return
             if held is not None:
                 start, held, begun = held, None, True
@@ -162,6 +173,11 @@ class ErrorMiddleware:
         else:
             if held is not None:
                 await send(held)
+
+
+def _says_nothing(message: Message) -> bool:
+    more = message["type"] == "http.response.body" and message.get("more_body", False)
+    return more and not message.get("body")
 
 
 async def _send(status: int, headers: Mapping[str, str], body: bytes, send: Send) -> None:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from agentguard.errors import GuardError, ProviderError
+from agentguard.providers.evidence import read
 from agentguard.providers.failures import classify
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ _OURS_ALONE: Final = frozenset({"quota_exhausted", "auth"})
 """The operator's business: a bill that is not paid or a wrong key is nothing to tell a user."""
 
 
+_STATUSES: Final = range(200, 600)
+_DAY: Final = 86_400
+
+
 class HttpError:
     """What to answer in place of a failed model call, for any web framework.
 
@@ -48,7 +53,8 @@ class HttpError:
         status: 402, 422, 429, 503 or 504.
         kind: the word for the failure; "server" where a key or a bill of ours is at fault.
         message: a sentence that is safe to show to an end user.
-        retry_after: seconds after which trying again makes sense, or None when unknown.
+        retry_after: seconds after which trying again makes sense, a day at most, or None when
+            unknown.
     """
 
     __slots__ = ("kind", "message", "retry_after", "status")
@@ -88,7 +94,7 @@ def http_error(error: BaseException) -> HttpError | None:
 
     Protects from a bare 500 where the client could wait and try again, and from showing a user
     what a provider wrote. An exception of your own gets an answer if it is a `GuardError` with a
-    `kind`; its `http_status` and `public_message` are taken as they are.
+    `kind`; its `http_status` and `public_message` are taken, where they are a status and a string.
 
     Args:
         error: what came out of a guarded call, or out of a provider's SDK.
@@ -114,6 +120,14 @@ def http_error(error: BaseException) -> HttpError | None:
     if kind in _OURS_ALONE:
         kind, wait = "server", None
     elif isinstance(error, GuardError) and not isinstance(error, ProviderError):
-        status, message = error.http_status, error.public_message
-    known = wait is not None and math.isfinite(wait) and wait >= 0
-    return HttpError(status, kind, message, wait if known else None)
+        own, words = read(error, "http_status"), read(error, "public_message")
+        status = int(own) if isinstance(own, int) and own in _STATUSES else status
+        message = words if isinstance(words, str) else message
+    return HttpError(status, kind, message, _told(wait))
+
+
+def _told(wait: object) -> float | None:
+    """A wait that a header can say; an exception of anybody's may hold anything."""
+    if isinstance(wait, bool) or not isinstance(wait, (int, float)):
+        return None
+    return min(wait, _DAY) if 0 <= wait < math.inf else None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard.engine import arguments, clock
 from agentguard.engine.bounds import in_worker
-from agentguard.engine.loop import kept, loop_or_refuse
+from agentguard.engine.loop import finish_later, in_loop, kept, loop_or_refuse
+from agentguard.engine.lost import lost
 from agentguard.engine.streams import attempt_of
 from agentguard.engine.trouble import trouble
 from agentguard.integrations.http_errors import http_error
@@ -19,6 +20,7 @@ from agentguard.providers.shapes import Reading, shape_of
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
+    from typing import Self
 
     from agentguard.engine.workers import Job
 
@@ -39,12 +41,13 @@ def sse(
     *,
     heartbeat: float | None = 15.0,
     render: Callable[[Any], object] | None = None,
-) -> AsyncGenerator[bytes, None]:
+) -> Events:
     r"""Turn a stream into Server-Sent Events, for `StreamingResponse(..., media_type=...)`.
 
     Protects from answers that stop without a word: a failure becomes an event that says what kind
     it was and what had arrived, proxies see life while the model thinks, and a client that leaves
-    closes the provider's connection. What was called here is read in the context of here.
+    closes the provider's connection, before the first byte too: the stream is closed when what this
+    returns is closed or let go of. What was called here is read in the context of here.
 
     - Each item with text: `data: {"text": "..."}`.
     - While nothing comes: a comment line, every `heartbeat` seconds.
@@ -80,7 +83,7 @@ def sse(
         arguments.seconds("sse", "heartbeat", heartbeat)
     arguments.plain("sse", "render", render, "a function of an item")
     _check(stream)
-    return _events(_Feed(stream, render), heartbeat, contextvars.copy_context())
+    return Events(_Feed(stream, render), heartbeat)
 
 
 def _check(stream: Any) -> None:
@@ -93,6 +96,60 @@ def _check(stream: Any) -> None:
         raise TypeError(
             f"sse() takes a stream of items, not {arguments.told(cast('object', stream))}"
         )
+
+
+class Events:
+    """The events of a stream: what `sse` returns, an async iterator of bytes.
+
+    Protects from a connection that nobody closes: an async generator that never began runs no
+    `finally`, and Starlette begins none for a client that has left already.
+    """
+
+    __slots__ = ("__weakref__", "_begun", "_context", "_events", "_feed", "_loop")
+
+    def __init__(self, feed: _Feed, heartbeat: float | None) -> None:
+        self._begun = False
+        self._feed = feed
+        self._context = contextvars.copy_context()
+        self._loop = loop_or_refuse() if in_loop() else None
+        self._events = _events(feed, heartbeat, self._context)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self._begun = True
+        return await anext(self._events)
+
+    async def aclose(self) -> None:
+        """Stop here: the stream is closed, whether it was begun or not."""
+        begun, self._begun = self._begun, True
+        await self._events.aclose()
+        if not begun:
+            await kept(_leave(self._feed, self._context))
+
+    def __del__(self) -> None:
+        if self._begun:  # its generator is let go of as well, and closed on its loop
+            return
+        if self._loop is not None:
+            leave = functools.partial(_leave_later, self._feed, self._context)
+            try:
+                self._loop.call_soon_threadsafe(leave)
+            except RuntimeError:
+                pass  # the loop is closed, and its connections with it
+            else:
+                return
+        lost.append(functools.partial(self._context.run, self._feed.forsake))
+
+
+def _leave_later(feed: _Feed, context: contextvars.Context) -> None:
+    finish_later(_leave(feed, context))
+
+
+async def _leave(feed: _Feed, context: contextvars.Context) -> None:
+    """Close a stream that was not begun."""
+    feed.closing = True
+    await _stop(feed, loop_or_refuse().create_task(feed.run(), context=context))
 
 
 async def _events(
@@ -156,7 +213,7 @@ class _Feed:
         """Read to the end, and close whatever comes."""
         items = _Async(self._stream) if hasattr(self._stream, "__aiter__") else _Sync(self._stream)
         try:
-            while (item := await items.next()) is not _NO_MORE:
+            while not self.closing and (item := await items.next()) is not _NO_MORE:
                 payload = self._payload(item)
                 if payload is not None:
                     self.ready.put_nowait(_event(payload))
@@ -164,6 +221,13 @@ class _Feed:
         finally:
             self.closing = True
             await items.close()
+
+    def forsake(self) -> None:
+        """Close a sync stream where no loop is: an async one went with its loop."""
+        if not hasattr(self._stream, "__aiter__"):
+            closing = _closing(self._stream, None, "close")
+            if closing is not None:
+                closing()
 
     async def next(self, loop: asyncio.AbstractEventLoop, heartbeat: float | None) -> bytes:
         """The next event, or a beat when none comes for so long."""
@@ -205,9 +269,11 @@ class _Async:
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self._iterator = aiter(stream)
+        self._iterator: Any = None  # made by the first pull: what is only closed is not begun
 
     async def next(self) -> Any:
+        if self._iterator is None:
+            self._iterator = aiter(self._stream)
         return await anext(self._iterator, _NO_MORE)
 
     async def close(self) -> None:
@@ -222,13 +288,15 @@ class _Sync:
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self._iterator: Iterator[Any] = iter(stream)
+        self._iterator: Iterator[Any] | None = None  # as above
         self._context = contextvars.copy_context()
         self._left = False
 
     async def next(self) -> Any:
         import asyncio
 
+        if self._iterator is None:
+            self._iterator = iter(self._stream)
         pull = functools.partial(self._context.run, next, self._iterator, _NO_MORE)
         try:
             return await in_worker(pull, late=self._late)
