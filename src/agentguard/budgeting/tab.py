@@ -323,7 +323,8 @@ class Tab:
         error = outcome.error
         kind = None if error is None else classify(error).kind
         left_behind = isinstance(error, Timeout) and not call.runtime.is_async
-        if left_behind and self.purse is None and not attempt.reading.content and charge.parts:
+        made = charge.granted and self.purse is None
+        if left_behind and made and not attempt.reading.content and charge.parts:
             return None  # left to its answer, which may come late, or else to its expiry
         parts = charge.close()
         if attempt.nested and attempt.usage is None:
