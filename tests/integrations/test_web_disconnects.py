@@ -263,6 +263,7 @@ def test_clients_that_leave_at_random_leave_nothing_behind(site, visits):
 
     took = time.monotonic() - began
     quiet = until(site.idle)
+    until(lambda: {"tasks": tasks(site.server), **objects(site.server)} == first)
     last = {"tasks": tasks(site.server), **objects(site.server)}
     figures = {
         "visits": visits,

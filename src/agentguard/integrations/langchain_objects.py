@@ -165,7 +165,9 @@ def _runnable(thing: Any, guard: Guard) -> Any:
 
     def make(base: type, guard: Guard) -> dict[str, Any]:
         # A binding's own goes to what is bound, past `astream`.
-        events = {"astream_events": cast("Any", Runnable).astream_events}
+        own: Any = Runnable
+        names = ("astream_events", "stream_events")
+        events = {name: getattr(own, name) for name in names if hasattr(own, name)}
         binding = "RunnableBindingBase" in {each.__name__ for each in base.__mro__}
         return {
             **(events if binding else {}),
