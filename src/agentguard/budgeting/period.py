@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
+from agentguard.engine.arguments import length
 from agentguard.stores.ledger import Window
 from agentguard.stores.windows import rolling
 
@@ -14,7 +14,6 @@ __all__ = ["WORDS", "Period"]
 WORDS: Final = ("minute", "hour", "day", "week", "month")
 
 _HOUR: Final = 3600.0
-_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": _HOUR, "d": 86400.0, "w": 604800.0}
 _LENGTHS: Final = {"minute": 60.0, "hour": _HOUR, "day": 86400.0, "week": 604800.0}
 _MONTH: Final = 2419200.0
 _PARTS: Final = 60
@@ -111,12 +110,8 @@ def _zone(tz: str | tzinfo) -> tzinfo:
 
 
 def _seconds(per: object) -> float:
-    if isinstance(per, timedelta):
-        seconds = per.total_seconds()
-    else:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", per) if isinstance(per, str) else None
-        seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
-    if seconds <= 0:
+    seconds = length(per)
+    if seconds is None:
         words = ", ".join(f'"{word}"' for word in ("request", *WORDS))
         shown = repr(per) if isinstance(per, str) else type(per).__name__
         raise ValueError(

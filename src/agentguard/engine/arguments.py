@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
+from datetime import timedelta
+from typing import Final
 
-__all__ = ["count", "number", "one_of", "plain", "seconds", "told"]
+__all__ = ["count", "length", "number", "one_of", "plain", "seconds", "told"]
+
+_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
 def told(value: object) -> str:
@@ -22,6 +27,18 @@ def seconds(owner: str, name: str, value: object, *, zero: bool = False) -> floa
     if math.isnan(checked) or checked < 0 or (checked == 0 and not zero):
         raise ValueError(f"{owner}({name}=) must be positive, not {value!r}")
     return checked
+
+
+def length(value: object) -> float | None:
+    """Seconds of a length of time as in "30m", "24h", "7d" or a timedelta; None for what is none."""
+    if isinstance(value, timedelta):
+        found = value.total_seconds()
+    else:
+        read = (
+            re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", value) if isinstance(value, str) else None
+        )
+        found = float(read[1]) * _SECONDS[read[2]] if read else 0.0
+    return found if found > 0 else None
 
 
 def number(owner: str, name: str, value: object, what: str = "a number") -> float:

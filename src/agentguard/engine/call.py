@@ -339,6 +339,14 @@ class Attempt:
             if self.record is not None:
                 self._write(outcome)
 
+    def recalled(self) -> None:
+        """Nobody was asked: the answer is one given before, and paid for then."""
+        self.seen()
+        above = self.call.scope.attempt
+        while above is not None:
+            above.nested = above.told_inside = True
+            above = above.call.scope.attempt
+
     def _tell_outside(self) -> None:
         above = self.call.scope.attempt
         while above is not None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["CANONICAL", "place", "unsafe"]
 
 CANONICAL: Final[tuple[str, ...]] = (
+    "cache",
     "budget",
     "fallback",
     "retry",
@@ -32,6 +33,10 @@ _UNSAFE: Final[Mapping[tuple[str, str], str]] = {
     ("breaker", "retry"): (
         "breaker outside retry sees one failure where the provider saw several, opens late, and "
         "its trial call is retried against a provider that is down"
+    ),
+    ("breaker", "cache"): (
+        "breaker outside cache counts what the cache answers as the provider's successes, and while "
+        "it is open refuses answers that are there"
     ),
     ("breaker", "fallback"): (
         "breaker outside fallback counts the fallback's answers as the primary's successes and "

@@ -24,7 +24,7 @@ from agentguard.providers.shapes import shape_of
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from agentguard.engine.call import Attempt, OutcomeHook
     from agentguard.engine.channels import Step
@@ -97,7 +97,7 @@ class Reply:
     def streamed(self) -> Source:
         """The answer as a stream: a unary one becomes a stream of one item."""
         if self.source is None:
-            self.source = Source.of_one(self.attempt, self.value)
+            self.source = Source.of_items(self.attempt, (self.value,))
         return self.source
 
     async def discard(self) -> None:
@@ -218,10 +218,10 @@ class Source:
         self._lock = threading.Lock()
 
     @classmethod
-    def of_one(cls, attempt: Attempt, value: Any) -> Source:
-        """A stream of one item whose attempt has ended already."""
+    def of_items(cls, attempt: Attempt, items: Iterable[Any]) -> Source:
+        """A stream of items that are there already, whose attempt has ended."""
         source = cls(attempt, None, Ended)
-        source.opening.append(value)
+        source.opening.extend(items)
         source._held = True
         return source
 
@@ -336,6 +336,9 @@ class Source:
 
     def forsake(self) -> None:
         """Its event loop is gone: nothing can be awaited, but its accounts can be settled."""
+        shared = getattr(self.iterator, "forsake", None)
+        if shared is not None:  # it reads another one, which is settled as well
+            shared()
         self.runtime.is_async = False
         self.iterator = self.loop = None
 

@@ -8,7 +8,7 @@ the variable holds the attempt itself, so that calls made inside know whose chil
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from agentguard.engine import arguments, clock
 from agentguard.engine.limits import Deadline, narrower
@@ -39,12 +39,14 @@ class Scope:
         hooks: who sees every attempt inside, see `Call.on_attempt`.
         attempt: the attempt this scope runs in, or None outside guarded calls.
         bypass: whether guarded callables run as if they were bare (`testing.disabled`).
+        caching: "bypass" or "refresh" where caches are told to do so, else None.
     """
 
     __slots__ = (
         "attempt",
         "block",
         "bypass",
+        "caching",
         "deadline",
         "hooks",
         "listeners",
@@ -63,6 +65,7 @@ class Scope:
         hooks: tuple[AttemptHook, ...] = (),
         attempt: Attempt | None = None,
         bypass: bool = False,
+        caching: Literal["bypass", "refresh"] | None = None,
     ) -> None:
         self.tags = tags
         self.deadline = deadline
@@ -71,6 +74,7 @@ class Scope:
         self.hooks = hooks
         self.attempt = attempt
         self.bypass = bypass
+        self.caching: Literal["bypass", "refresh"] | None = caching
         self.outer: Scope | Attempt | None = None
         self.block: Block | None = None
 
@@ -84,6 +88,7 @@ class Scope:
             "hooks": self.hooks,
             "attempt": self.attempt,
             "bypass": self.bypass,
+            "caching": self.caching,
         }
         return Scope(**(kept | changes))
 

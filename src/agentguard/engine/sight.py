@@ -41,6 +41,8 @@ class Sight:
         target, served = self._call.target, outcome.attempt
         if outcome.kind != "completed" or served is None or any(map(_seen, attempts)):
             return
+        if not attempts:  # a cache answered, and nobody was asked
+            return
         if served.call.target.fn is not target.fn:  # a fallback's fixed answer costs nothing
             return
         names = _names(self._call)
