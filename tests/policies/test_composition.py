@@ -14,6 +14,7 @@ from tenacity import wait_fixed
 
 from agentguard import breaker, describe, explain, fallback, guard, retry, timeout
 from agentguard.engine.chain import Policy
+from agentguard.engine.order import CANONICAL
 from agentguard.providers.failures import classify
 from agentguard.testing import FakeRuntime, ScriptedModel, Stall, turns
 from tests.policies import reference
@@ -168,7 +169,7 @@ def test_unsafe_orders_warn_and_strict_refuses(pair: tuple[str, str]) -> None:
     with pytest.warns(UserWarning, match=f"{outer} outside {inner}") as told:
         made = guard(one(outer), one(inner))
     assert told[0].filename == __file__
-    assert "guard(budget(), fallback(), retry(), breaker(), timeout())" in str(told[0].message)
+    assert f"guard({', '.join(f'{name}()' for name in CANONICAL)})" in str(told[0].message)
     with pytest.raises(ValueError, match=f"{outer} outside {inner}"):
         guard(one(outer), one(inner), strict=True)
     assert len(describe(made)["warnings"]) == 1
