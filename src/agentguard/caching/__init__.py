@@ -1,0 +1,1 @@
+"""What `cache(...)` decides with."""
