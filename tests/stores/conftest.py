@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from agentguard.stores import redis, sqlite
+from agentguard.stores.entries import Entries
+from agentguard.stores.entries_memory import MemoryEntries
 from agentguard.stores.ledger import Ledger
 from agentguard.stores.memory import MemoryLedger
-from agentguard.stores.open import open_store
+from agentguard.stores.open import open_entries, open_store
 from tests.policies.redis_server import RedisServer
+from tests.stores.entries_kit import Open
 from tests.stores.kit import Handles
 
 
@@ -67,3 +70,33 @@ def handles(store: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handles]
 def ledger(handles: Handles) -> Ledger:
     """One ledger on the store."""
     return handles()
+
+
+@pytest.fixture(params=["memory"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> object:
+    """What a user passes as `store=` to a cache."""
+    if request.param == "redis":
+        return f"redis://127.0.0.1:{request.getfixturevalue('server').port}/0"
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'answers.db'}"
+    return MemoryEntries()
+
+
+@pytest.fixture
+def open_one(kept: object) -> Iterator[Open]:
+    """Open the store; memory there is only one. As patient as `handles`."""
+    made: list[Entries] = []
+
+    def make() -> Entries:
+        made.append(open_entries(kept))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def entries(open_one: Open) -> Entries:
+    """One handle on the store."""
+    return open_one()
