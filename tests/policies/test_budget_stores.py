@@ -13,8 +13,7 @@ import pytest
 
 from agentguard import budget, context, errors, events, report
 from agentguard.policies.budget import Budget
-from agentguard.stores import redis as redis_store
-from agentguard.stores import sqlite as sqlite_store
+from agentguard.stores import redis_client, sqlite_file
 from agentguard.stores.open import open_store
 from tests.policies.redis_server import RedisServer
 from tests.policies.test_budget import answer, chunks
@@ -41,9 +40,9 @@ def server(started: RedisServer) -> RedisServer:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine must not fail what is not about bounds of time."""
-    monkeypatch.setattr(sqlite_store, "WITHIN", 30.0)
-    monkeypatch.setattr(redis_store, "WITHIN", 30.0)
-    monkeypatch.setattr(redis_store, "_SOCKET", 30.0)
+    monkeypatch.setattr(sqlite_file, "WITHIN", 30.0)
+    monkeypatch.setattr(redis_client, "WITHIN", 30.0)
+    monkeypatch.setattr(redis_client, "_SOCKET", 30.0)
 
 
 @pytest.fixture(params=["sqlite", "redis"])

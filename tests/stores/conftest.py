@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agentguard.stores import redis, sqlite
+from agentguard.stores import redis_client, sqlite_file
 from agentguard.stores.entries import Entries
 from agentguard.stores.entries_memory import MemoryEntries
 from agentguard.stores.ledger import Ledger
@@ -52,9 +52,9 @@ def handles(store: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handles]
 
     They wait for long: these tests are not about bounds, and a busy machine must not fail them.
     """
-    monkeypatch.setattr(sqlite, "WITHIN", 30.0)
-    monkeypatch.setattr(redis, "WITHIN", 30.0)
-    monkeypatch.setattr(redis, "_SOCKET", 30.0)
+    monkeypatch.setattr(sqlite_file, "WITHIN", 30.0)
+    monkeypatch.setattr(redis_client, "WITHIN", 30.0)
+    monkeypatch.setattr(redis_client, "_SOCKET", 30.0)
     made: list[Ledger] = []
 
     def make() -> Ledger:

@@ -132,8 +132,8 @@ def test_a_sqlite_connection_is_closed_before_a_fork(tmp_path: Path):
     ledger.status(account(), 1)
 
     def work() -> None:
-        assert ledger._db is None
+        assert ledger._file._db is None
 
     in_child(work)
-    assert ledger._db is None
+    assert ledger._file._db is None
     ledger.close()

@@ -75,8 +75,8 @@ def eventually(true: Callable[[], bool]) -> None:
 
 def settled(ledger: RedisLedger) -> None:
     """Wait for the thread that hung."""
-    if ledger._stuck is not None:
-        assert ledger._stuck.done.wait(30)
+    if ledger._redis._stuck is not None:
+        assert ledger._redis._stuck.done.wait(30)
 
 
 def test_a_server_that_is_down_is_said(own: RedisServer, ledger: RedisLedger):

@@ -82,7 +82,7 @@ def test_a_lock_that_goes_away_is_waited_for(path: Path, ledger: SQLiteLedger):
 
 def test_threads_do_not_wait_for_a_thread_that_hangs(ledger: SQLiteLedger):
     """A thread that holds the connection too long costs the others a bounded wait."""
-    with ledger.lock, pytest.raises(StoreUnavailable, match="other threads of this process"):
+    with ledger._file.lock, pytest.raises(StoreUnavailable, match="other threads of this process"):
         take(ledger, account(), 100)
 
 

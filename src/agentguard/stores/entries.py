@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from agentguard.stores.ledger import StoreUnavailable
+from agentguard.stores.unavailable import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

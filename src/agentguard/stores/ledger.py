@@ -12,9 +12,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
-from agentguard.errors import GuardError
+from agentguard.stores.unavailable import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = [
     "GRACE",
     "MOST",
-    "WITHIN",
     "Account",
     "Lease",
     "Ledger",
@@ -40,17 +39,6 @@ MOST: Final = 2**53
 """The largest amount: Redis computes in doubles, which are exact up to here (9 million dollars)."""
 GRACE: Final = 60.0
 """Seconds for which an ended window is kept: the clocks of two hosts may differ that much."""
-WITHIN: Final = 0.2
-"""Seconds that an operation takes at most before it is given up."""
-
-
-class StoreUnavailable(GuardError):
-    """A store could not be reached, or did not answer in time.
-
-    The operation may have been done nevertheless. Repeating it with the same lease is safe.
-    """
-
-    http_status: ClassVar[int] = 503
 
 
 class Window(NamedTuple):

@@ -11,6 +11,8 @@ from agentguard.stores.ledger import Ledger
 from agentguard.stores.memory import MemoryLedger
 
 if TYPE_CHECKING:
+    from agentguard.stores.redis_client import RedisClient
+
     Kind = Literal["sqlite", "redis", "client"]
 
 __all__ = ["open_entries", "open_store"]
@@ -49,7 +51,7 @@ def open_store(store: Any = None) -> Ledger:
         return SQLiteLedger(where)
     from agentguard.stores.redis import RedisLedger
 
-    return RedisLedger(where) if kind == "client" else RedisLedger.from_url(where)
+    return RedisLedger(_redis(kind, where))
 
 
 def open_entries(
@@ -83,6 +85,12 @@ def open_entries(
             raise ValueError(f"give {' and '.join(given)} to the {type(store).__name__} itself")
         return store
     raise TypeError("for now store= takes None or Entries")
+
+
+def _redis(kind: Kind, where: Any) -> RedisClient:
+    from agentguard.stores.redis_client import RedisClient
+
+    return RedisClient(where) if kind == "client" else RedisClient.from_url(where)
 
 
 def _read(store: Any, file: str, own: str) -> tuple[Kind, Any]:

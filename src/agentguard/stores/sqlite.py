@@ -1,33 +1,18 @@
 """Budgets in a SQLite file: shared by the processes of one machine, and safe from their crashes.
 
 Every operation is one transaction that takes the write lock at its start, so that what it reads
-stays true until it has written. A process that is killed leaves nothing half done. Tables are made
-on first use; `agentguard_schemas` says in which version, and other tables may live beside them.
+stays true until it has written. A process that is killed leaves nothing half done.
 """
 
 from __future__ import annotations
 
-import contextlib
-import random
-import sqlite3
-import threading
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from agentguard.stores.forks import survive
-from agentguard.stores.ledger import (
-    GRACE,
-    WITHIN,
-    Ledger,
-    Reserved,
-    Settled,
-    Status,
-    StoreUnavailable,
-    check,
-)
+from agentguard.stores.ledger import GRACE, Ledger, Reserved, Settled, Status, check
+from agentguard.stores.sqlite_file import SQLiteFile, Tables
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Sequence
 
     from agentguard.stores.ledger import Account, Lease, OnExpiry, Window
@@ -36,31 +21,43 @@ __all__ = ["SQLiteLedger"]
 
 T = TypeVar("T")
 
-SCHEMA: Final = 1
-
 # An expired lease stays, with no time to expire, so that its call can still be settled. Its state
 # is what happens when it expires ("charge", "refund"), then what has happened.
-_TABLES: Final = """
-CREATE TABLE ledger_accounts (
-    id TEXT PRIMARY KEY, title TEXT NOT NULL, used INTEGER NOT NULL, reserved INTEGER NOT NULL,
-    extra INTEGER NOT NULL, since INTEGER NOT NULL, keeps REAL NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX ledger_accounts_by_end ON ledger_accounts (keeps);
-CREATE TABLE ledger_parts (
-    account TEXT NOT NULL REFERENCES ledger_accounts ON DELETE CASCADE, part INTEGER NOT NULL,
-    used INTEGER NOT NULL, extra INTEGER NOT NULL, PRIMARY KEY (account, part)
-) WITHOUT ROWID;
-CREATE TABLE ledger_leases (
-    account TEXT NOT NULL REFERENCES ledger_accounts ON DELETE CASCADE, id TEXT NOT NULL,
-    part INTEGER NOT NULL, amount INTEGER NOT NULL, state TEXT NOT NULL, expires REAL,
-    PRIMARY KEY (account, id)
-) WITHOUT ROWID;
-CREATE INDEX ledger_leases_by_end ON ledger_leases (account, expires);
-CREATE TABLE ledger_told (
-    account TEXT NOT NULL REFERENCES ledger_accounts ON DELETE CASCADE, percent INTEGER NOT NULL,
-    part INTEGER NOT NULL, PRIMARY KEY (account, percent)
-) WITHOUT ROWID;
-"""
+_TABLES: Final = Tables(
+    "ledger",
+    1,
+    (
+        """
+        CREATE TABLE ledger_accounts (
+            id TEXT PRIMARY KEY, title TEXT NOT NULL, used INTEGER NOT NULL, reserved INTEGER NOT NULL,
+            extra INTEGER NOT NULL, since INTEGER NOT NULL, keeps REAL NOT NULL
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX ledger_accounts_by_end ON ledger_accounts (keeps)",
+        """
+        CREATE TABLE ledger_parts (
+            account TEXT NOT NULL REFERENCES ledger_accounts ON DELETE CASCADE, part INTEGER NOT NULL,
+            used INTEGER NOT NULL, extra INTEGER NOT NULL, PRIMARY KEY (account, part)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE ledger_leases (
+            account TEXT NOT NULL REFERENCES ledger_accounts ON DELETE CASCADE, id TEXT NOT NULL,
+            part INTEGER NOT NULL, amount INTEGER NOT NULL, state TEXT NOT NULL, expires REAL,
+            PRIMARY KEY (account, id)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX ledger_leases_by_end ON ledger_leases (account, expires)",
+        """
+        CREATE TABLE ledger_told (
+            account TEXT NOT NULL REFERENCES ledger_accounts ON DELETE CASCADE, percent INTEGER NOT NULL,
+            part INTEGER NOT NULL, PRIMARY KEY (account, percent)
+        ) WITHOUT ROWID
+        """,
+    ),
+    # Made anew in silence, every budget would be whole again.
+    deleted="a restart makes a new one, all unspent",
+)
 
 _FORGET: Final = """
 DELETE FROM ledger_accounts
@@ -212,15 +209,11 @@ class SQLiteLedger(Ledger):
     remote = True
 
     def __init__(self, path: str) -> None:
-        self.path = str(Path(path).absolute())
-        self.place = f"the SQLite file {self.path}"
-        self.lock = threading.Lock()  # one connection: its threads take turns here, fairly
-        self._db: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
-        survive(self)
+        self._file = SQLiteFile(path, _TABLES)
+        self.place = self._file.place
 
     def __repr__(self) -> str:
-        return f"<SQLiteLedger {self.path!r}>"
+        return f"<SQLiteLedger {self._file.path!r}>"
 
     def reserve(
         self, lease: Lease, amount: int, limit: int, now: float, expires: float, lost: OnExpiry
@@ -301,144 +294,13 @@ class SQLiteLedger(Ledger):
 
     def close(self) -> None:
         """See `Ledger`."""
-        with self.lock:
-            self._disconnect()
-
-    def before_fork(self) -> None:
-        """SQLite's locks do not survive a fork: neither side goes on with this connection."""
-        self._disconnect()
-
-    def in_child(self) -> None:
-        """Should the connection be busy at the fork: left alone, as closing it would break it."""
-        if self._db is not None:
-            _inherited.append(self._db)
-            self._db = None
+        self._file.close()
 
     def _transact(self, account: Account, now: float, work: Callable[[_Entry], T]) -> T:
-        # Real time, whatever clock is in use: other processes really hold the lock.
-        end = time.monotonic() + WITHIN
-        if not self.lock.acquire(timeout=WITHIN):
-            raise self._unavailable("the other threads of this process kept it busy")
-        try:
-            db = self._connected(end)
-            _begin(db, "BEGIN IMMEDIATE", end)
-            try:
-                entry = _Entry(db, account, now)
-                value = work(entry)
-                entry.save()
-                db.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    db.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:
-            if not _is_busy(error):
-                self._disconnect()
-            raise self._unavailable(_reason(error)) from error
-        finally:
-            self.lock.release()
-        return value
+        def transaction(db: sqlite3.Connection) -> T:
+            entry = _Entry(db, account, now)
+            value = work(entry)
+            entry.save()
+            return value
 
-    def _connected(self, end: float) -> sqlite3.Connection:
-        """The connection to the file that is there now."""
-        if self._db is not None:
-            if self._file == _identity(self.path):
-                return self._db
-            self._disconnect()
-        if self._file is not None and _identity(self.path) is None:
-            # Made anew in silence, every budget would be whole again.
-            raise self._unavailable("the file was deleted; a restart makes a new one, all unspent")
-        db = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
-        try:
-            _begin(db, "PRAGMA journal_mode = WAL", end)
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.execute("PRAGMA foreign_keys = ON")
-            self._make_tables(db, end)
-        except BaseException:
-            db.close()
-            raise
-        self._db, self._file = db, _identity(self.path)
-        return db
-
-    def _make_tables(self, db: sqlite3.Connection, end: float) -> None:
-        _begin(db, "BEGIN IMMEDIATE", end)
-        try:
-            db.execute(
-                "CREATE TABLE IF NOT EXISTS agentguard_schemas "
-                "(tables TEXT PRIMARY KEY, version INTEGER NOT NULL)"
-            )
-            found = db.execute(
-                "SELECT version FROM agentguard_schemas WHERE tables = 'ledger'"
-            ).fetchone()
-            if found is None:
-                for statement in _TABLES.split(";"):
-                    db.execute(statement)
-                db.execute("INSERT INTO agentguard_schemas VALUES ('ledger', ?)", (SCHEMA,))
-            elif found[0] != SCHEMA:
-                raise self._unavailable(
-                    f"its tables are of version {found[0]} and this agentguard writes version "
-                    f"{SCHEMA}; use one version of agentguard for one file"
-                )
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
-
-    def _disconnect(self) -> None:
-        if self._db is not None:
-            db, self._db = self._db, None
-            with contextlib.suppress(sqlite3.Error):
-                db.close()
-
-    def _unavailable(self, reason: str) -> StoreUnavailable:
-        return StoreUnavailable(f"{self.place} cannot be used: {reason}")
-
-
-def _begin(db: sqlite3.Connection, statement: str, end: float) -> None:
-    """Execute what other processes' locks may hold up."""
-    # SQLite's own waiting sleeps up to a tenth of a second while the lock may long be free.
-    while True:
-        try:
-            db.execute(statement)
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() > end:
-                raise
-        else:
-            return
-        time.sleep(random.uniform(0.0005, 0.003))
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-    }
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    """Which file it is: one that is deleted while open goes on accepting what nobody will read."""
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _reason(error: sqlite3.Error) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return _REASONS.get(code) or str(error)
-
-
-_REASONS: Final = {
-    sqlite3.SQLITE_BUSY: f"another process kept it locked for {WITHIN} s",
-    sqlite3.SQLITE_LOCKED: f"another connection kept it locked for {WITHIN} s",
-    sqlite3.SQLITE_CANTOPEN: (
-        "it cannot be opened; its folder must exist, and this process must be allowed to write there"
-    ),
-    sqlite3.SQLITE_READONLY: "this process may not write to it, or to its folder",
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_NOTADB: "it is no SQLite database",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; restore it, or move it away to begin anew",
-}
-
-_inherited: Final[list[sqlite3.Connection]] = []
+        return self._file.write(transaction)
