@@ -145,10 +145,10 @@ class Runtime:
                 if foreign and not self.target.hands_back:
                     raise _not_async(target, value)
                 target.hands_back = True
-                await self._turn(AWAITABLE, value)
+                await self.turn(AWAITABLE, value)
             return await self._settle(attempt, value)
         if not self.is_async and is_stream(value) and not hasattr(value, "__next__"):
-            await self._turn(STREAM, value)
+            await self.turn(STREAM, value)
         return value
 
     def _call(self, attempt: Attempt) -> Any:
@@ -173,7 +173,13 @@ class Runtime:
         work = inside(attempt, functools.partial(target.fn, *call.args, **kwargs))
         return bounded(work, deadline, functools.partial(book, attempt), attempt)
 
-    async def _turn(self, what: HandBack, value: object) -> None:
+    async def turn(self, what: HandBack, value: object = None) -> None:
+        """Go on under the caller's event loop, who gets an awaitable or an async stream instead.
+
+        Args:
+            what: `AWAITABLE` or `STREAM`.
+            value: what the callable handed back, where there is something.
+        """
         await hand_back(what)
         try:
             loop_or_refuse()
