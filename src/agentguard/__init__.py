@@ -25,6 +25,7 @@ from agentguard.integrations.sse import sse
 from agentguard.policies.breaker import breaker
 from agentguard.policies.budget import budget
 from agentguard.policies.fallback import fallback
+from agentguard.policies.prompt_cache import prompt_cache
 from agentguard.policies.retry import retry
 from agentguard.policies.timeout import timeout
 from agentguard.report import report
@@ -58,6 +59,7 @@ __all__ = [
     "guard",
     "observe",
     "prices",
+    "prompt_cache",
     "record",
     "report",
     "retry",

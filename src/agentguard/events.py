@@ -13,14 +13,16 @@ A listener is a function of one event:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from decimal import Decimal
 
     from agentguard.engine.records import AttemptRecord, CallRecord
     from agentguard.errors import Kind
+    from agentguard.providers.usage import Usage
 
 __all__ = [
     "AttemptEnded",
@@ -29,6 +31,10 @@ __all__ = [
     "BudgetCharged",
     "BudgetOverrun",
     "BudgetThreshold",
+    "CacheHit",
+    "CacheMissed",
+    "CacheSkipped",
+    "CacheStored",
     "CallEnded",
     "CallStarted",
     "Capped",
@@ -41,6 +47,7 @@ __all__ = [
     "GaveUp",
     "LateResult",
     "Listener",
+    "PrefixChanged",
     "Retried",
     "StoreFailed",
     "TimedOut",
@@ -210,6 +217,65 @@ class Capped(Event):
 
     budget: str
     tokens: int
+
+
+@dataclass(slots=True)
+class CacheHit(Event):
+    """A cache answered, and nobody was asked; told at the end of a stream that was joined.
+
+    `how` is "fresh"; "stale", where the answer was served after its time; "joined", where the same
+    call was under way and its answer served this one too; "alike", where the question was asked
+    before in other words; or "items", where every item of a call for embeddings was known. `age` is
+    in seconds, `usage` what the answer cost when it was made.
+    """
+
+    cache: str
+    how: str
+    age: float
+    usage: Usage | None
+    price: Callable[[], Decimal | None] = field(repr=False)
+
+    @property
+    def saved(self) -> Decimal | None:
+        """US dollars that asking would have cost; None where that is not known."""
+        return self.price()
+
+
+@dataclass(slots=True)
+class CacheMissed(Event):
+    """A cache had no answer: the call goes on. Of a call for embeddings, to `missing` items."""
+
+    cache: str
+    missing: int | None = None
+
+
+@dataclass(slots=True)
+class CacheStored(Event):
+    """An answer was put into a cache: `size` bytes."""
+
+    cache: str
+    size: int
+
+
+@dataclass(slots=True)
+class CacheSkipped(Event):
+    """An answer was not put into a cache; `reason` says why."""
+
+    cache: str
+    reason: str
+
+
+@dataclass(slots=True)
+class PrefixChanged(Event):
+    """Prompts keep changing where they begin, so that the provider's cache of them is never read.
+
+    `where` is "tools[2]", "system" or "messages[0]", `position` the character in it from which on
+    they differ, or a few before it, `cause` what stands there by the looks of it.
+    """
+
+    where: str
+    position: int | None
+    cause: str | None
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from agentguard.engine.scope import Block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from decimal import Decimal
 
     from agentguard.engine.bill import Figures
     from agentguard.engine.records import AttemptRecord, CallRecord
@@ -96,10 +97,15 @@ def _spent(figures: Figures) -> str:
     if not figures.total_tokens:
         return ""
     about = "about " if figures.estimated else ""
-    cost = "cost unknown" if figures.cost is None else f"${figures.cost:f}"
+    cost = "cost unknown" if figures.cost is None else _dollars(figures.cost)
     missing = f" and {figures.unpriced} attempts of unknown cost" if figures.unpriced else ""
     tokens = f"{figures.input_tokens:,} + {figures.output_tokens:,} tokens"
-    return f", {about}{tokens}, {cost}{missing if figures.cost is not None else ''}"
+    saved = f", saved {_dollars(figures.saved)}" if figures.saved else ""
+    return f", {about}{tokens}, {cost}{missing if figures.cost is not None else ''}{saved}"
+
+
+def _dollars(amount: Decimal) -> str:
+    return f"{'-' if amount < 0 else ''}${abs(amount):f}"
 
 
 def _bar(attempt: AttemptRecord, call: CallRecord, span: float) -> str:
@@ -144,6 +150,13 @@ def _policy(event: events.Event) -> str:
             return f"timed out: {bound}={seconds:g} s"
         case events.Blind(policies=policies):
             return f"no model call was seen by {', '.join(policies)}"
+        case events.PrefixChanged(where=where, position=position, cause=cause):
+            at = "" if position is None else f" from character {position:,}"
+            return f"the prompt keeps changing in {where}{at}{f': {cause}' if cause else ''}"
+        case events.CacheHit(how=how, age=age):
+            return f"answered by the cache: {how}, {_ms(age)} old"
+        case events.CacheSkipped(reason=reason):
+            return f"not kept by the cache: {reason}"
         case events.StoreFailed(store=store, then=then):
             return f"{store} could not be reached: {then}"
         case _:

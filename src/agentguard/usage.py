@@ -56,6 +56,8 @@ class usage(Figures, Block):  # noqa: N801  a block reads like a verb, as contex
         estimated: how many attempts' figures are estimates.
         cost: US dollars, a `Decimal`, for everything that has a price; None where nothing has.
         unpriced: how many attempts' cost is not known, and is missing in `cost`.
+        saved: US dollars that the provider's cache has saved: what the tokens read from it would have
+            cost as plain input, less what they did, less what writes cost on top.
 
     Examples:
         >>> from agentguard import context, retry, usage
@@ -173,6 +175,9 @@ class usage(Figures, Block):  # noqa: N801  a block reads like a verb, as contex
             "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
             for row in rows
         ]
+        if total.saved:
+            sign = "-" if total.saved < 0 else ""
+            lines.append(f"saved by caches: {sign}${abs(total.saved):f}")
         if total.estimated:
             lines.append(f"{total.estimated} of {total.attempts} attempts are estimates")
         if total.unpriced:

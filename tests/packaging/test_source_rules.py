@@ -41,6 +41,7 @@ FOUNDATIONS = {
     "engine",
     "errors",
     "events",
+    "prompt_caching",
     "providers",
     "retrying",
     "stores",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from agentguard.budgeting.limits import amount_of
 from agentguard.engine.bill import request_of
+from agentguard.providers.items import fields, sequence
 from agentguard.providers.output_limits import asked_output, least_output
 from agentguard.providers.usage import Usage
 
@@ -179,9 +180,9 @@ def _embeds(model: str) -> bool:
 
 def _marked(request: Any, depth: int = 6) -> bool:
     """Whether something in the request asks the provider to cache it."""
-    if depth and isinstance(request, dict):
-        known = cast("dict[str, Any]", request)
-        return "cache_control" in known or any(_marked(each, depth - 1) for each in known.values())
-    if depth and isinstance(request, (list, tuple)):
-        return any(_marked(each, depth - 1) for each in cast("list[Any]", request))
-    return False
+    if not depth:
+        return False
+    if sequence(request):
+        return any(_marked(each, depth - 1) for each in request)
+    known = fields(request)
+    return "cache_control" in known or any(_marked(each, depth - 1) for each in known.values())

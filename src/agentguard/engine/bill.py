@@ -73,6 +73,7 @@ class Bill:
         "_priced",
         "_provider",
         "_request",
+        "_saved",
         "_tell",
         "_tier",
         "_unsettled",
@@ -106,6 +107,7 @@ class Bill:
         self._at = clock.now().time()
         self._priced = False
         self._cost: Decimal | None = None
+        self._saved = Decimal(0)
         self._tell: Callable[[str], None] | None = functools.partial(
             _tell, call.scope, call.record, record
         )
@@ -130,6 +132,15 @@ class Bill:
                 tell(str(self.model))
         return self._cost
 
+    @property
+    def saved(self) -> Decimal:
+        """US dollars that the provider's cache has saved: reads less what writes cost on top.
+
+        Less than zero where more was written than read; zero where the price is not known.
+        """
+        _ = self.cost
+        return self._saved
+
     def _settle(self) -> None:
         if self._unsettled is not None and self.model is not None:
             self._usage = _estimate(self._unsettled, self._request, self.model)
@@ -145,14 +156,18 @@ class Bill:
 
             from agentguard.tokens.prices import price
 
-            self._cost = price(
+            priced = functools.partial(
+                price,
                 model,
-                usage,
-                self._provider,
+                provider=self._provider,
                 base_url=self._base_url,
                 service_tier=self._tier,
                 at=datetime.fromtimestamp(self._at, UTC),
             )
+            self._cost = priced(usage)
+            if self._cost is not None and (usage.cached_tokens or usage.cache_write_tokens):
+                plain = priced(Usage(usage.input_tokens, usage.output_tokens))
+                self._saved = Decimal(0) if plain is None else plain - self._cost
 
     def __repr__(self) -> str:
         return f"<bill of {self.model}>"
@@ -168,6 +183,7 @@ class Figures:
         self._usage = Usage()
         self._requests = self._attempts = self._estimated = self._unpriced = self._known = 0
         self._dollars = Decimal(0)
+        self._saved = Decimal(0)
 
     def _sum(self) -> Figures:
         return self
@@ -233,6 +249,11 @@ class Figures:
         summed = self._sum()
         return summed._dollars if summed._known or not summed._unpriced else None  # noqa: SLF001
 
+    @property
+    def saved(self) -> Decimal:
+        """US dollars that the provider's cache has saved, the surcharge of writes taken off."""
+        return self._sum()._saved  # noqa: SLF001
+
     def _add(self, bill: Bill, times: int = 1) -> None:
         """Add an attempt; with `times=-1` take it back."""
         cost, usage = bill.cost, bill.usage
@@ -245,6 +266,7 @@ class Figures:
         else:
             self._known += times
             self._dollars += times * cost
+            self._saved += times * bill.saved
 
     @classmethod
     def of(cls, calls: Iterable[CallRecord]) -> Figures:
@@ -267,6 +289,7 @@ class Figures:
         self._unpriced += other._unpriced
         self._known += other._known
         self._dollars += other._dollars
+        self._saved += other._saved
 
     def __repr__(self) -> str:
         return (

@@ -18,6 +18,7 @@ CANONICAL: Final[tuple[str, ...]] = (
     "retry",
     "breaker",
     "timeout",
+    "prompt_cache",
 )
 """Outermost first. `timeout` may stand outermost as well: then it bounds all the rest."""
 
@@ -29,6 +30,10 @@ _UNSAFE: Final[Mapping[tuple[str, str], str]] = {
     ("retry", "fallback"): (
         "retry outside fallback repeats the fallback targets too, so that every target is called "
         "attempts times and the primary is tried again after its substitute failed"
+    ),
+    ("prompt_cache", "fallback"): (
+        "prompt_cache outside fallback sends the marks that were made for the primary to the fallback "
+        "targets, which may refuse them"
     ),
     ("breaker", "retry"): (
         "breaker outside retry sees one failure where the provider saw several, opens late, and "

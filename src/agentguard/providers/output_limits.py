@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard.providers.evidence import read
 from agentguard.providers.items import fields
+from agentguard.providers.prompt import langchain_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,7 @@ def asked_output(target: Target, kwargs: Mapping[str, Any]) -> int | None:
     """
     known = target.given(kwargs)
     config = fields(known.get("config"))
-    owner = _model(target)
+    owner = langchain_model(target)
     found = [known.get(name) for name in _NAMES]
     found += [config.get(_OURS), config.get(_THEIRS)]
     if owner is not None:
@@ -89,7 +90,7 @@ def _parameter(target: Target, known: Mapping[str, Any]) -> str | None:
         if name in known:
             return name
     seen = target.endpoint
-    owner = _model(target)
+    owner = langchain_model(target)
     if owner is not None:
         google = (seen.provider or "").startswith("google")
         known_one = google or seen.provider in {"openai", "anthropic"}
@@ -111,14 +112,6 @@ def _parameter(target: Target, known: Mapping[str, Any]) -> str | None:
 def _embeds(target: Target) -> bool:
     owner = read(target.fn, "__self__")
     return "Embeddings" in type(owner).__name__
-
-
-def _model(target: Target) -> object:
-    """The LangChain model behind the callable, if it is one."""
-    owner = read(target.fn, "__self__")
-    if any(base.__module__.startswith("langchain") for base in type(owner).__mro__):
-        return owner
-    return None
 
 
 def _configured(config: Any, tokens: int) -> Any:
