@@ -47,14 +47,16 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> object:
 
 
 @pytest.fixture
-def handles(store: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handles]:
-    """Make ledgers on the store; memory has only one.
-
-    They wait for long: these tests are not about bounds, and a busy machine must not fail them.
-    """
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores wait for long: a busy machine must not fail what is not about bounds."""
     monkeypatch.setattr(sqlite_file, "WITHIN", 30.0)
     monkeypatch.setattr(redis_client, "WITHIN", 30.0)
     monkeypatch.setattr(redis_client, "_SOCKET", 30.0)
+
+
+@pytest.fixture
+def handles(store: object, patient: None) -> Iterator[Handles]:
+    """Make ledgers on the store; memory has only one."""
     made: list[Ledger] = []
 
     def make() -> Ledger:
@@ -72,7 +74,7 @@ def ledger(handles: Handles) -> Ledger:
     return handles()
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> object:
     """What a user passes as `store=` to a cache."""
     if request.param == "redis":
@@ -83,8 +85,8 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> object:
 
 
 @pytest.fixture
-def open_one(kept: object) -> Iterator[Open]:
-    """Open the store; memory there is only one. As patient as `handles`."""
+def open_one(kept: object, patient: None) -> Iterator[Open]:
+    """Open the store; in memory there is only one."""
     made: list[Entries] = []
 
     def make() -> Entries:

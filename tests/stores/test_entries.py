@@ -179,10 +179,10 @@ def test_a_closed_store_opens_again(entries: Entries):
 
 def test_nothing_shows_an_answer(entries: Entries):
     """Neither the repr of an entry nor that of a store has anything of what is in it."""
-    given = entry(b"the answer", tags=["alice@example.com"])
+    given = entry(b"hunter2", tags=["alice@example.com"])
     entries.put("faq", "a", given, NOW)
     shown = repr(given) + repr(entries) + repr(entries.get("faq", "a", NOW)) + entries.place
-    assert "answer" not in shown.replace(" answers", "")
+    assert "hunter2" not in shown
     assert "alice" not in shown
 
 

@@ -84,7 +84,18 @@ def open_entries(
         if given:
             raise ValueError(f"give {' and '.join(given)} to the {type(store).__name__} itself")
         return store
-    raise TypeError("for now store= takes None or Entries")
+    kind, where = _read(store, "answers.db", "Entries")
+    if kind == "sqlite":
+        from agentguard.stores.entries_sqlite import SQLiteEntries
+
+        return SQLiteEntries(where, **given)
+    if given:
+        raise ValueError(
+            f"Redis bounds itself: set its maxmemory and maxmemory-policy, not {' and '.join(given)}"
+        )
+    from agentguard.stores.entries_redis import RedisEntries
+
+    return RedisEntries(_redis(kind, where))
 
 
 def _redis(kind: Kind, where: Any) -> RedisClient:
