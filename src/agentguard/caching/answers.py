@@ -1,0 +1,207 @@
+"""Answers as bytes and back: of the type they were, exactly, each time a new object.
+
+The bytes are lines: a mark (version, kind, checksum), what is known about the call, the layouts of
+the objects, and the body, which may be compressed. Text is kept as it is. Nothing is pickled, and a
+class is looked up by name, never imported because bytes say so.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from agentguard.caching.layouts import Unreadable
+from agentguard.caching.parts import Parts
+from agentguard.caching.types import Known
+from agentguard.providers.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agentguard.engine.target import Target
+
+__all__ = ["About", "Answers", "Packed", "Unreadable"]
+
+_VERSION: Final = b"1"
+_TEXT: Final = _VERSION + b"t"
+_VALUE: Final = _VERSION + b"v"
+_STREAM: Final = _VERSION + b"s"
+_SMALLER: Final = _VERSION + b"z"
+"""A stream whose body is compressed."""
+
+_WORTH_SHRINKING: Final = 1_024
+_LARGEST: Final = 64 * 1_024 * 1_024
+"""A body beyond this is not compressed, so that no few bytes can become more than it."""
+
+
+class About(NamedTuple):
+    """What is known about the call that an answer came from.
+
+    Attributes:
+        model: the model that served.
+        usage: the provider's figures.
+        provider: who was asked.
+        base_url: where.
+        tier: the class of service that was given.
+    """
+
+    model: str | None = None
+    usage: Usage | None = None
+    provider: str | None = None
+    base_url: str | None = None
+    tier: str | None = None
+
+
+_NOTHING: Final = About()
+
+
+class Packed:
+    """What bytes were: an answer, or a stream's items.
+
+    Attributes:
+        value: a unary answer; of a stream None.
+        items: of a stream.
+        times: seconds after the first item, for each.
+        streamed: whether it was a stream.
+    """
+
+    __slots__ = ("_about", "items", "streamed", "times", "value")
+
+    def __init__(
+        self, about: bytes, value: Any, items: list[Any], times: list[float], *, streamed: bool
+    ) -> None:
+        self._about = about
+        self.value = value
+        self.items = items
+        self.times = times
+        self.streamed = streamed
+
+    def __repr__(self) -> str:
+        return f"<packed {'stream' if self.streamed else 'answer'}>"
+
+    @property
+    def about(self) -> About:
+        """What is known about the call; read when it is asked for."""
+        return _read_about(self._about)
+
+
+class Answers:
+    """Makes bytes of answers, and answers of bytes.
+
+    Args:
+        types: classes of the user's that answers are made of, beside those in the return
+            annotations of what is guarded.
+
+    Raises:
+        TypeError: one of `types` is a class that cannot be stored.
+
+    Examples:
+        >>> answers = Answers()
+        >>> packed = answers.pack({"colours": ("red", "green")}, About("gpt-4o-mini"))
+        >>> answers.unpack(packed).value, answers.unpack(packed).about.model
+        ({'colours': ('red', 'green')}, 'gpt-4o-mini')
+    """
+
+    def __init__(self, types: Sequence[type] = ()) -> None:
+        self._known = Known(types)
+        self._parts = Parts(self._known)
+
+    def check(self, target: Target) -> None:
+        """Know the classes in the return annotation of what is guarded."""
+        self._known.watch(target)
+
+    def pack(self, value: Any, about: About) -> bytes:
+        """A unary answer as bytes.
+
+        Raises:
+            TypeError: it is of a type that cannot be stored; the message says what to do.
+        """
+        head = b"" if about == _NOTHING else _write_about(about)
+        if type(value) is str:
+            rest = b"%b\n\n%b" % (head, value.encode("utf-8", "surrogatepass"))
+            return b"%b%08x\n%b" % (_TEXT, zlib.crc32(rest), rest)
+        layouts, body = self._parts.apart(value)
+        return _sealed(_VALUE, head, layouts, body.encode("utf-8", "surrogatepass"))
+
+    def pack_stream(self, items: Sequence[Any], times: Sequence[float], about: About) -> bytes:
+        """A stream's items as bytes.
+
+        Args:
+            items: all of them.
+            times: seconds from the first item to each, kept to the millisecond.
+            about: what is known about the call.
+
+        Raises:
+            TypeError: an item is of a type that cannot be stored; the message says what to do.
+        """
+        layouts, text = self._parts.apart([[round(1_000 * time) for time in times], list(items)])
+        body, kind = text.encode("utf-8", "surrogatepass"), _STREAM
+        if _WORTH_SHRINKING < len(body) <= _LARGEST:
+            body, kind = zlib.compress(body, 1), _SMALLER
+        head = b"" if about == _NOTHING else _write_about(about)
+        return _sealed(kind, head, layouts, body)
+
+    def unpack(self, packed: bytes) -> Packed:
+        """What was packed, as new objects.
+
+        Raises:
+            Unreadable: the bytes are of another version, or damaged, or hold a class that is not
+                known here, or that has changed.
+        """
+        try:
+            return self._unpacked(packed)
+        except Unreadable:
+            raise
+        except Exception:
+            raise Unreadable("these bytes hold no answer that can be read here") from None
+
+    def _unpacked(self, packed: bytes) -> Packed:
+        mark, rest = packed[:10], packed[11:]
+        kind = mark[:2]
+        if int(mark[2:], 16) != zlib.crc32(rest):
+            raise Unreadable("the bytes are damaged")
+        about, layouts, body = rest.split(b"\n", 2)
+        if kind == _TEXT:
+            text = body.decode("utf-8", "surrogatepass")
+            return Packed(about, text, [], [], streamed=False)
+        if kind == _SMALLER:
+            body = _larger(body)
+        elif kind not in {_VALUE, _STREAM}:
+            raise Unreadable("the bytes are of another version")
+        text = body.decode("utf-8", "surrogatepass")
+        value = self._parts.together(layouts.decode("utf-8", "surrogatepass"), text)
+        if kind == _VALUE:
+            return Packed(about, value, [], [], streamed=False)
+        times, items = value
+        return Packed(about, None, items, [time / 1_000 for time in times], streamed=True)
+
+
+def _sealed(kind: bytes, head: bytes, layouts: str, body: bytes) -> bytes:
+    rest = b"%b\n%b\n%b" % (head, layouts.encode("utf-8", "surrogatepass"), body)
+    return b"%b%08x\n%b" % (kind, zlib.crc32(rest), rest)
+
+
+def _larger(body: bytes) -> bytes:
+    reader = zlib.decompressobj()
+    found = reader.decompress(body, _LARGEST)
+    if not reader.eof:
+        raise Unreadable("the bytes are damaged")
+    return found
+
+
+def _write_about(about: About) -> bytes:
+    model, usage, *rest = about
+    figures = None if usage is None else [getattr(usage, name) for name in Usage.__slots__]
+    return json.dumps([model, figures, *rest], separators=(",", ":")).encode()
+
+
+def _read_about(head: bytes) -> About:
+    if not head:
+        return _NOTHING
+    try:
+        model, figures, *rest = json.loads(head)
+    except ValueError:
+        raise Unreadable("the bytes are damaged") from None
+    usage = None if figures is None else Usage(**dict(zip(Usage.__slots__, figures, strict=True)))
+    return About(model, usage, *rest)

@@ -1,0 +1,200 @@
+"""What objects of one class that look alike have in common: said once, whatever their number.
+
+A layout names the class, the fields that an object has, and which of them were never set. Objects
+are put together without running code of theirs, as they were: nothing is validated, or changed by
+a validator. An SDK's class may have got or lost fields since; one of the user's may not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from agentguard.caching.types import is_enum, is_model, is_tuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    Build = Callable[[list[Any]], Any]
+    Look = tuple[Any, ...]
+    Taken = tuple[Look, Iterable[Any]]
+
+__all__ = ["PLAIN", "Unreadable", "builder", "layout", "schema", "taker"]
+
+PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+"""What is the same in JSON."""
+
+_new: Final = object.__new__
+_put: Final = object.__setattr__
+
+
+class Unreadable(Exception):  # noqa: N818  no failure of the user's call: it counts as a miss
+    """What was stored cannot be read here, so it counts as not there."""
+
+
+def taker(kind: Any, *, own: bool) -> Callable[[Any], Taken]:
+    """What takes an object of this class apart: what it looks like, and its values.
+
+    Args:
+        kind: the class.
+        own: whether it is a class of the user's. An SDK's private attributes are left out: they
+            hold the client, and the response as it was before any guard.
+    """
+    if is_model(kind):
+        return functools.partial(_take_model, kind, _fields(kind).keys(), own)
+    if is_enum(kind):
+        return functools.partial(_take_member, kind)
+    if is_tuple(kind):
+        return lambda value: ((kind,), value)
+    return functools.partial(_take_record, kind, {field.name for field in dataclasses.fields(kind)})
+
+
+def layout(look: Look) -> dict[str, Any]:
+    """What is stored of a look, beside the name of its class."""
+    kind, *rest = look
+    if not is_model(kind):
+        return {"fields": rest[0]} if rest else {}
+    names, extra, odd, private = rest
+    absent = [name for name in _fields(kind) if name not in names]
+    told = {"fields": names, "extra": extra, "odd": sorted(odd), "absent": absent}
+    told["private"] = private
+    return {word: value for word, value in told.items() if value or value == ()}
+
+
+def builder(kind: Any, told: Mapping[str, Any]) -> Build:
+    """What makes an object of this class of its values, by what `layout` told."""
+    if is_model(kind):
+        return _model_builder(kind, told)
+    if is_enum(kind):
+        return functools.partial(_member, kind)
+    if is_tuple(kind):
+        return functools.partial(tuple.__new__, kind)
+    return functools.partial(_record, kind, told["fields"])
+
+
+def schema(kind: Any) -> str:
+    """A digest of what a class of the user's says of its fields."""
+    if is_model(kind):
+        said = [(n, str(f.annotation), f.is_required()) for n, f in _fields(kind).items()]
+    elif is_enum(kind):
+        said = [(name, repr(member.value)) for name, member in kind.__members__.items()]
+    elif is_tuple(kind):
+        said = [(name, str(kind.__annotations__.get(name))) for name in kind._fields]
+    else:
+        said = [(field.name, str(field.type)) for field in dataclasses.fields(kind)]
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(said))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _fields(kind: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", kind.model_fields)
+
+
+def _take_model(kind: Any, fields: Any, own: bool, value: Any) -> Taken:  # noqa: FBT001
+    mine: dict[str, Any] = value.__dict__
+    extra: dict[str, Any] | None = value.__pydantic_extra__
+    private: dict[str, Any] | None = value.__pydantic_private__
+    if mine.keys() != fields:  # the SDKs put a request's id there, functools what it has cached
+        mine = {n: v for n, v in mine.items() if n in fields or v.__class__ in PLAIN}
+    every = {**mine, **extra} if extra else mine
+    odd = frozenset(every.keys() ^ value.__pydantic_fields_set__)
+    names = tuple(mine)
+    others = None if extra is None else tuple(extra)
+    if not private or not own:
+        hidden = None if private is None else ()
+        return (kind, names, others, odd, hidden), every.values()
+    return (kind, names, others, odd, tuple(private)), [*every.values(), *private.values()]
+
+
+def _model_builder(kind: Any, told: Mapping[str, Any]) -> Build:
+    names: list[str] = told["fields"]
+    extra: list[str] | None = told.get("extra")
+    private: list[str] | None = told.get("private")
+    every = [*names, *(extra or ())]
+    was_set = frozenset(every) ^ frozenset(told.get("odd", ()))
+    defaults, moved = _since(kind, told, was_set)
+    size = len(every) + len(private or ())
+    end = len(names)
+
+    def build(values: list[Any]) -> Any:
+        if len(values) != size:
+            raise Unreadable
+        made = _new(kind)
+        mine = dict(zip(names, values, strict=False))
+        others = None if extra is None else dict(zip(extra, values[end:], strict=False))
+        fields_set = set(was_set)
+        if defaults or moved:
+            mine |= {name: kind.model_fields[name].get_default() for name in defaults}
+            for name in moved:
+                fields_set.discard(name)
+                value = mine.pop(name)
+                if name in was_set and others is not None:
+                    others[name] = value
+                    fields_set.add(name)
+        _put(made, "__dict__", mine)
+        _put(made, "__pydantic_fields_set__", fields_set)
+        _put(made, "__pydantic_extra__", others)
+        _put(made, "__pydantic_private__", _privates(kind, private, values[len(every) :]))
+        return made
+
+    return build
+
+
+def _since(
+    kind: Any, told: Mapping[str, Any], was_set: frozenset[str]
+) -> tuple[Sequence[str], Sequence[str]]:
+    """What a class has become since: fields that are new to it, and those that it has no more."""
+    fields = _fields(kind)
+    names, extra = told["fields"], told.get("extra")
+    new = [name for name in fields if name not in names and name not in told.get("absent", ())]
+    gone = [name for name in names if name not in fields and not name.startswith("_")]
+    lost = extra is None and not was_set.isdisjoint(gone)
+    unknown = any(fields[name].is_required() for name in new)
+    if lost or unknown or not fields.keys().isdisjoint(extra or ()):
+        raise Unreadable
+    return new, gone
+
+
+def _privates(kind: Any, names: list[str] | None, values: list[Any]) -> dict[str, Any] | None:
+    if names:
+        return dict(zip(names, values, strict=True))
+    if names is None:
+        return None
+    defaults = {name: own.get_default() for name, own in kind.__private_attributes__.items()}
+    return {n: v for n, v in defaults.items() if type(v).__name__ != "PydanticUndefinedType"}
+
+
+def _take_member(kind: Any, value: Any) -> Taken:
+    if value.name in kind.__members__:
+        return (kind,), (value.name,)
+    if isinstance(value, str):  # what a newer API says, for which the SDK made a member
+        return (kind,), (None, value.value)
+    raise TypeError
+
+
+def _member(kind: Any, values: list[Any]) -> Any:
+    if values[0] is not None:
+        return kind[values[0]]
+    _, value = values
+    made = str.__new__(kind, value)
+    made._name_ = made._value_ = value
+    return made
+
+
+def _take_record(kind: Any, fields: set[str], value: Any) -> Taken:
+    state: dict[str, Any] = {name: getattr(value, name) for name in fields if hasattr(value, name)}
+    for name, more in getattr(value, "__dict__", {}).items():
+        cached = isinstance(getattr(kind, name, None), functools.cached_property)
+        if name != "__orig_class__" and not cached:
+            state[name] = more
+    return (kind, tuple(state)), state.values()
+
+
+def _record(kind: Any, names: list[str], values: list[Any]) -> Any:
+    made = _new(kind)
+    for name, value in zip(names, values, strict=True):
+        _put(made, name, value)
+    return made

@@ -1,0 +1,220 @@
+"""Answers taken apart into plain JSON, and put together again.
+
+What JSON has stays as it is. Everything else becomes `{"": [..., n]}`: its values, and the number of
+the layout that says what they are. A layout is written once for all objects that look alike, so
+the chunks of a stream cost what is in them.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import json
+import struct
+import uuid
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from agentguard.caching.layouts import PLAIN, Unreadable, builder, layout, schema, taker
+from agentguard.caching.types import Known, can_be_stored, name_of, of_sdk
+
+__all__ = ["Parts"]
+
+_TEXT: Final = {str}
+_FLOAT: Final = {float}
+_VECTOR: Final = 16
+"""So many numbers are stored as the bytes of them: half the size, and a twentieth of the time."""
+
+_MOST: Final = 4096  # layouts remembered
+
+
+def _vector(values: list[Any]) -> list[float]:
+    raw = base64.b64decode(values[0])
+    return list(struct.unpack(f"<{len(raw) // 8}d", raw))
+
+
+def _delta(values: list[Any]) -> datetime.timedelta:
+    return datetime.timedelta(*values)
+
+
+_BUILT: Final[Mapping[str, Callable[[list[Any]], Any]]] = {
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+    "dict": lambda pairs: {key: value for key, value in pairs},
+    "vector": _vector,
+    "bytes": lambda values: base64.b64decode(values[0]),
+    "datetime": lambda values: datetime.datetime.fromisoformat(values[0]),
+    "date": lambda values: datetime.date.fromisoformat(values[0]),
+    "time": lambda values: datetime.time.fromisoformat(values[0]),
+    "timedelta": _delta,
+    "Decimal": lambda values: Decimal(values[0]),
+    "UUID": lambda values: uuid.UUID(values[0]),
+}
+_TAKEN: Final[Mapping[type, tuple[str, Callable[[Any], Any]]]] = {
+    tuple: ("tuple", list),
+    set: ("set", list),
+    frozenset: ("frozenset", list),
+    bytes: ("bytes", lambda value: [base64.b64encode(value).decode()]),
+    datetime.datetime: ("datetime", lambda value: [value.isoformat()]),
+    datetime.date: ("date", lambda value: [value.isoformat()]),
+    datetime.time: ("time", lambda value: [value.isoformat()]),
+    datetime.timedelta: ("timedelta", lambda v: [v.days, v.seconds, v.microseconds]),
+    Decimal: ("Decimal", lambda value: [str(value)]),
+    uuid.UUID: ("UUID", lambda value: [value.hex]),
+}
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class Parts:
+    """Takes values apart and puts them together. One serves all threads.
+
+    Args:
+        known: the user's own classes.
+    """
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._takers: dict[type, tuple[str, str | None, Callable[[Any], Any]]] = {}
+        self._layouts: dict[Any, str] = {}
+        self._hooks: dict[str, Callable[[dict[str, Any]], Any]] = {}
+
+    def apart(self, value: Any) -> tuple[str, str]:
+        """The layouts and the value, each as JSON without a line break.
+
+        Raises:
+            TypeError: there is a type in it that cannot be stored.
+        """
+        taking = _Taking(self)
+        try:
+            body = _encode(taking.plain(value))
+        except RecursionError:
+            raise TypeError("it is nested too deeply, or holds itself") from None
+        except ValueError:
+            raise TypeError("it holds a number of more than 4,300 digits") from None
+        return f"[{','.join(taking.layouts)}]" if taking.layouts else "", body
+
+    def together(self, layouts: str, body: str) -> Any:
+        """What `apart` was given."""
+        if not layouts:
+            return json.loads(body)
+        hook = self._hooks.get(layouts)
+        if hook is None:
+            hook = _hook([self._builder(told) for told in json.loads(layouts)])
+            _remember(self._hooks, layouts, hook)
+        return json.loads(body, object_hook=hook)
+
+    def layout(self, look: tuple[Any, ...] | str) -> str:
+        """The layout for a look, as JSON."""
+        found = self._layouts.get(look)
+        if found is None:
+            if isinstance(look, str):
+                found = _encode({"is": look})
+            else:
+                name, digest, _ = self.taker(look[0])
+                told = {"is": name, "schema": digest, **layout(look)}
+                if digest is None:
+                    del told["schema"]
+                found = _encode(told)
+            _remember(self._layouts, look, found)
+        return found
+
+    def taker(self, kind: type) -> tuple[str, str | None, Callable[[Any], Any]]:
+        """For a class: its name, the digest of its schema when it is the user's, what takes it apart."""
+        found = self._takers.get(kind)
+        if found is None:
+            name = name_of(kind)
+            own = of_sdk(name) is not kind
+            if own and self._known.find(name) is not kind:
+                raise TypeError(_unknown(kind))
+            found = (name, schema(kind) if own else None, taker(kind, own=own))
+            _remember(self._takers, kind, found)
+        return found
+
+    def _builder(self, told: Mapping[str, Any]) -> Callable[[list[Any]], Any]:
+        name = told["is"]
+        if name in _BUILT:
+            return _BUILT[name]
+        digest = told.get("schema")
+        kind = of_sdk(name) if digest is None else self._known.find(name)
+        if kind is None or (digest is not None and digest != schema(kind)):
+            raise Unreadable
+        return builder(kind, told)
+
+
+class _Taking:
+    """One value being taken apart."""
+
+    __slots__ = ("_numbers", "_parts", "layouts")
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._numbers: dict[Any, int] = {}
+        self.layouts: list[str] = []
+
+    def plain(self, value: Any) -> Any:
+        """The value as JSON has it."""
+        kind: type = type(value)
+        if kind in PLAIN:
+            return value
+        if kind is list:
+            kinds = set(map(type, value))
+            if kinds == _FLOAT and len(value) >= _VECTOR:
+                raw = base64.b64encode(struct.pack(f"<{len(value)}d", *value)).decode()
+                return {"": [raw, self._number("vector")]}
+            if kinds <= PLAIN:
+                return value
+            return [v if type(v) in PLAIN else self.plain(v) for v in value]
+        if kind is dict:
+            if set(map(type, value)) <= _TEXT and "" not in value:
+                return {k: v if type(v) in PLAIN else self.plain(v) for k, v in value.items()}
+            return self._tagged("dict", map(list, value.items()))
+        simple = _TAKEN.get(kind)
+        if simple is not None:
+            return self._tagged(simple[0], simple[1](value))
+        look, values = self._parts.taker(kind)[2](value)
+        return self._tagged(look, values)
+
+    def _tagged(self, look: tuple[Any, ...] | str, values: Any) -> dict[str, Any]:
+        parts = [v if type(v) in PLAIN else self.plain(v) for v in values]
+        parts.append(self._number(look))
+        return {"": parts}
+
+    def _number(self, look: tuple[Any, ...] | str) -> int:
+        number = self._numbers.get(look)
+        if number is None:
+            self._numbers[look] = number = len(self.layouts)
+            self.layouts.append(self._parts.layout(look))
+        return number
+
+
+def _hook(builders: list[Callable[[list[Any]], Any]]) -> Callable[[dict[str, Any]], Any]:
+    def hook(found: dict[str, Any]) -> Any:
+        if "" not in found:
+            return found
+        values = found[""]
+        return builders[values.pop()](values)
+
+    return hook
+
+
+def _remember(kept: dict[Any, Any], key: Any, value: Any) -> None:
+    if len(kept) >= _MOST:
+        kept.clear()
+    kept[key] = value
+
+
+def _unknown(kind: type) -> str:
+    name = kind.__qualname__
+    if can_be_stored(kind):
+        return (
+            f"the answer holds a {name}, which cache() does not know: write it in the function's "
+            f"return annotation, or pass cache(..., types=[{name}])"
+        )
+    return (
+        f"the answer holds a {kind.__module__}.{name}, which cannot be stored. What can: text, bytes, "
+        "numbers, lists, tuples, dicts, dataclasses, named tuples, Enums, pydantic models, and what the "
+        "SDKs of OpenAI, Anthropic, Google, LiteLLM and LangChain return. Return one of these "
+        "(of an array its .tolist()), or leave cache() out here"
+    )
