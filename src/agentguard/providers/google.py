@@ -112,6 +112,8 @@ class Generated(Shape):
             into.finished = True
             if first:
                 into.finish_reason = reason
+            else:
+                into.others += (reason,)
 
     def texts(self, item: Any) -> Iterable[tuple[Hashable, Path, str]]:
         """The texts of every candidate's parts, and the passages its grounding repeats."""

@@ -62,6 +62,9 @@ class Messages(Shape):
         """Usage is the sum over chunks, see below; everything else as it comes."""
         known, path = _message(item)
         content = known.get("content")
+        more = fields(known.get("additional_kwargs"))
+        if more.get("refusal"):
+            into.refused = True
         if content:
             into.content = True
             if isinstance(content, str):
@@ -71,8 +74,9 @@ class Messages(Shape):
                     text = block if isinstance(block, str) else fields(block).get("text")
                     if isinstance(text, str) and text:
                         into.parts.append(text)
+                    elif fields(block).get("type") == "refusal":
+                        into.refused = True
         elif not into.content:
-            more = fields(known.get("additional_kwargs"))
             into.content = bool(
                 known.get("tool_call_chunks")
                 or known.get("tool_calls")
@@ -195,11 +199,17 @@ class Results(Shape):
     def read(self, item: Any, into: Reading) -> None:
         """The first answer; what it used stands in every one of them, or beside them."""
         for _, part in _parts(item):
-            if into.parts or into.usage is not None:
-                break
             shape = _shape_of_part(part)
-            if shape is COMPLETIONS or _message(part)[0].get("type") == "ai":
+            if shape is not COMPLETIONS and _message(part)[0].get("type") != "ai":
+                continue
+            if not into.parts and into.usage is None:
                 shape.read(part, into)
+                continue
+            other = Reading()
+            shape.read(part, other)
+            into.refused = into.refused or other.refused
+            if other.finish_reason is not None:
+                into.others += (other.finish_reason,)
         into.finished = into.content = True
         beside = fields(fields(item).get("llm_output"))
         if into.usage is None:
@@ -272,6 +282,9 @@ def _read_end(meta: Mapping[str, Any], into: Reading) -> None:
         if meta.get(name) is not None:
             into.finished = True
             into.finish_reason = str(meta[name])
+    status = meta.get("status")
+    if into.finish_reason is None and isinstance(status, str):  # of the Responses API
+        into.finish_reason = fields(meta.get("incomplete_details")).get("reason") or status
     request = meta.get("request_id")
     if isinstance(request, str):
         into.request_id = request

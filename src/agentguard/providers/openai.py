@@ -102,11 +102,15 @@ class Chat(Shape):
             into.parts += [text for text in texts if isinstance(text, str)]
         if not content:
             into.beside += _beside(delta)
+        if delta.get("refusal"):
+            into.refused = True
         reason = choice.get("finish_reason")
         if reason is not None:
             into.finished = True
             if first:
                 into.finish_reason = reason
+            else:
+                into.others += (reason,)
 
     def _read_error(self, error: Any, into: Reading) -> None:
         from agentguard.providers.inband import provider_error

@@ -106,6 +106,7 @@ class Responses(Shape):
                 into.content = True
         else:
             into.content = True
+            into.refused = into.refused or kind == "response.refusal.delta"
             if isinstance(known.get("delta"), str):
                 into.beside.append(known["delta"])
 
@@ -126,6 +127,8 @@ class Responses(Shape):
             for channel, _, text in _output(output, ()):
                 if text and isinstance(channel, tuple) and channel[-1] == "text":
                     into.parts.append(text)
+                elif text and isinstance(channel, tuple) and channel[-1] == "refusal":
+                    into.refused = True
         failure = known.get("error")
         if failure is not None and known.get("status") in {"failed", None}:
             from agentguard.providers.inband import provider_error

@@ -65,6 +65,8 @@ class Reading:
         usage: the last cumulative figures; never a sum over chunks that repeat them.
         error: a failure that came as an ordinary item, where the SDK raises nothing.
         finish_reason: the provider's own word for why the answer ended.
+        others: the same of the other choices.
+        refused: the model declined, in a text of its own kind for that.
         request_id: the provider's id of the request, where an item reveals it.
         tier: the provider's word for the class of service that was given, which has a price of its
             own ("flex", "priority").
@@ -79,8 +81,10 @@ class Reading:
         "finish_reason",
         "finished",
         "model",
+        "others",
         "parts",
         "raw",
+        "refused",
         "request_id",
         "tier",
         "usage",
@@ -95,6 +99,8 @@ class Reading:
         self.usage: Usage | None = None
         self.error: BaseException | None = None
         self.finish_reason: str | None = None
+        self.others: tuple[str, ...] = ()
+        self.refused = False
         self.request_id: str | None = None
         self.tier: str | None = None
         self.raw = False
