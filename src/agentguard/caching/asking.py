@@ -6,38 +6,36 @@ import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from agentguard import events
-from agentguard.caching.answers import About, Unreadable
+from agentguard.caching.answers import Unreadable
+from agentguard.caching.fetching import HANDED, SYNC, Fetching, about
 from agentguard.caching.flight import ALONE
 from agentguard.caching.replay import replayed
 from agentguard.caching.sharing import concerns_all, shared
 from agentguard.caching.tee import Tee
-from agentguard.caching.worth import worth
 from agentguard.engine.behind import behind
 from agentguard.engine.call import Attempt
 from agentguard.engine.drive import AWAITABLE, STREAM
 from agentguard.engine.reply import Reply
 from agentguard.engine.runtime import Runtime
+from agentguard.engine.trouble import trouble
 from agentguard.stores.entries import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from decimal import Decimal
 
-    from agentguard.caching.answers import Packed
+    from agentguard.caching.answers import About, Packed
     from agentguard.caching.flight import Flight
+    from agentguard.caching.fresh import State
+    from agentguard.caching.questions import Question
     from agentguard.engine.call import Call, Outcome
     from agentguard.engine.chain import Next
-    from agentguard.engine.reply import Source
     from agentguard.policies.cache import Cache
     from agentguard.stores.entries import Entry
 
 __all__ = ["Asking"]
 
-_AS_CALLED: Final = b"."
-_SYNC: Final = b"s"
-_HANDED: Final = b"h"
-"""First byte of an entry. The caller gets the answer as his callable's flags say; or an async one a
-sync iterator, because the function returned one; or a sync one something to await."""
+_AS_WRITTEN: Final = "questions were looked for as they are written"
 
 
 class Asking:
@@ -50,22 +48,22 @@ class Asking:
         key: of the request.
     """
 
-    __slots__ = ("_began", "cache", "call", "key", "next")
+    __slots__ = ("_question", "cache", "call", "key", "next")
 
     def __init__(self, cache: Cache, call: Call, next: Next, key: str) -> None:
         self.cache = cache
         self.call = call
         self.next = next
         self.key = key
-        self._began = 0.0
+        self._question: Question | None = None
 
     async def answer(self) -> Reply:
         """What is kept, if it serves; else what the same call under way brings, or a new answer."""
         cache, call = self.cache, self.call
         if call.scope.caching == "refresh":
+            await self._understand()
             return await self._fetch(None, None)
-        entry = await self._look()
-        state = None
+        entry, state = await self._look(self.key), None
         if entry is not None:
             state = cache.fresh.state(entry, call.runtime.time(), call.runtime.random)
             if state in {"fresh", "stale"}:
@@ -75,6 +73,20 @@ class Asking:
                         self._renew_behind()
                     return hit
                 entry = None
+        elif cache.questions is not None:
+            alike = await self._alike()
+            if alike is not None:
+                return alike
+        return await self._together(entry, state)
+
+    async def _together(self, entry: Entry | None, state: State | None) -> Reply:
+        """Lead the way for all who ask the same, or wait for the one who does.
+
+        Args:
+            entry: what there is, which does not serve as it is.
+            state: of the entry.
+        """
+        cache, call = self.cache, self.call
         while True:
             flight, leads = cache.flights.join(self.key, call)
             if leads:
@@ -85,22 +97,21 @@ class Asking:
                     return hit
             if not flight.takes(call):
                 return await self._fetch(None, entry)
-            landed = await flight.wait(call)
-            reply = await self._follow(landed, entry)
+            reply = await self._follow(await flight.wait(call), entry)
             if reply is not None:
                 return reply
 
     # What is kept
 
-    async def _look(self) -> Entry | None:
+    async def _look(self, key: str) -> Entry | None:
         cache, runtime = self.cache, self.call.runtime
         entries, now = cache.entries, runtime.time()
         try:
             if entries.remote and runtime.is_async:
-                return await runtime.blocking(entries.get, cache.label, self.key, now)
-            return entries.get(cache.label, self.key, now)
+                return await runtime.blocking(entries.get, cache.label, key, now)
+            return entries.get(cache.label, key, now)
         except StoreUnavailable as error:
-            self._store_failed(error)
+            cache.store_failed(self.call, error)
             return None
 
     def _hit(self, entry: Entry, how: str) -> Awaitable[Reply | None]:
@@ -113,14 +124,14 @@ class Asking:
             packed = cache.answers.unpack(value[1:])
         except Unreadable:
             return None
-        if colour == _HANDED and not call.runtime.is_async:
+        if colour == HANDED and not call.runtime.is_async:
             await call.runtime.turn(STREAM if packed.streamed else AWAITABLE)
         reply = self._reply(packed, colour)
         cache.counts.hit(how)
         if call.record is not None:
-            about = packed.about
-            price = functools.partial(_price, call, about)
-            call.emit(events.CacheHit, cache.label, how, age, about.usage, price)
+            _tell(reply.attempt, packed.about)
+            price = functools.partial(_price, call, packed.about)
+            call.emit(events.CacheHit, cache.label, how, age, packed.about.usage, price)
         return reply
 
     def _reply(self, packed: Packed, colour: bytes) -> Reply:
@@ -129,156 +140,102 @@ class Asking:
         reply = Reply(attempt)
         if packed.streamed:
             reply.source = replayed(attempt, packed.items, packed.times, self.cache.replay)
-            if colour == _SYNC:
-                reply.source.runtime = self._sync_runtime()
+            if colour == SYNC:
+                reply.source.runtime = self._runtime(is_async=False)
         else:
             reply.value = attempt.value = packed.value
-        if self.call.record is not None:
-            _tell(attempt, packed.about)
         return reply
+
+    # The same question in other words
+
+    async def _alike(self) -> Reply | None:
+        cache, runtime = self.cache, self.call.runtime
+        await self._understand()
+        questions, question = cache.questions, self._question
+        if questions is None or question is None:
+            return None
+        try:
+            keys = await questions.like(question, runtime)
+        except StoreUnavailable as error:
+            cache.store_failed(self.call, error)
+            return None
+        for key in keys:
+            entry = await self._look(key)
+            if entry is None:
+                questions.forget(key)
+            elif runtime.time() < entry.fresh:
+                hit = await self._hit(entry, "alike")
+                if hit is not None:
+                    return hit
+        return None
+
+    async def _understand(self) -> None:
+        """Find what is asked, to be compared and kept."""
+        questions = self.cache.questions
+        if questions is None:
+            return
+        try:
+            self._question = await questions.of(self.call)
+        except Exception as error:
+            trouble("embedding a question", error)
+            name = type(error).__name__
+            self.call.emit(events.StoreFailed, questions.semantic.encoder, name, _AS_WRITTEN)
 
     # A new answer
 
     async def _lead(self, flight: Flight, entry: Entry | None, *, early: bool) -> Reply:
         """Fetch for all who come meanwhile, unless the answer came since it was looked for."""
-        try:
-            if not early:
-                found = await self._look()
+        if not early:
+            try:
+                found = await self._look(self.key)
                 if found is not None and found != entry:
                     hit = await self._hit(found, "fresh")
                     if hit is not None:
-                        self._retire(flight)
-                        flight.land(found.value)
+                        self._landed(flight, found.value)
                         return hit
-        except BaseException:
-            self._retire(flight)
-            flight.land(ALONE)
-            raise
+            except BaseException:
+                self._landed(flight, ALONE)
+                raise
         return await self._fetch(flight, entry)
 
+    def _landed(self, flight: Flight, what: object) -> None:
+        self.cache.flights.retire(flight)
+        flight.land(what)
+
     async def _fetch(self, flight: Flight | None, entry: Entry | None) -> Reply:
-        """Ask, keep the answer, and tell those who wait.
-
-        Args:
-            flight: those who wait; None where nobody can.
-            entry: what may be served in place of a failure.
-        """
-        cache, call = self.cache, self.call
-        cache.counts.missed()
-        if call.record is not None:
-            call.emit(events.CacheMissed, cache.label)
-        self._began = call.runtime.monotonic()
+        """Make the call; serve `entry`, if it may be served then, when it fails."""
         try:
-            reply = await self.next(call)
-            if reply.source is not None:
-                return self._shared(reply, reply.source, flight)
-            await self._keep(reply, flight)
-        except BaseException as error:
-            self._retire(flight)
-            if flight is not None:
-                flight.land(error if concerns_all(error) else ALONE)
+            return await Fetching(
+                self.cache, self.call, self.next, self.key, self._question, flight
+            ).answer()
+        except Exception as error:
             spare = await self._spare(entry, error)
-            if spare is not None:
-                return spare
-            raise
-        return reply
+            if spare is None:
+                raise
+            return spare
 
-    async def _spare(self, entry: Entry | None, error: BaseException) -> Reply | None:
+    async def _spare(self, entry: Entry | None, error: Exception) -> Reply | None:
         if entry is None or not concerns_all(error):
             return None
         if not self.cache.fresh.spares(entry, self.call.runtime.time()):
             return None
         return await self._hit(entry, "stale")
 
-    async def _keep(self, reply: Reply, flight: Flight | None) -> None:
-        attempt = reply.attempt
-        reason = self._unworthy(reply)
-        value = self._colour() + self.cache.answers.pack(reply.value, _about(attempt))
-        if flight is not None:
-            flight.land(value)
-        await self._put(value, reason, attempt)
-        self._retire(flight)
-
-    async def _put(self, value: bytes, reason: str | None, attempt: Attempt) -> None:
-        cache, call = self.cache, self.call
-        if reason is not None:
-            cache.counts.skipped()
-            call.emit(events.CacheSkipped, cache.label, reason)
-            return
-        runtime = call.runtime
-        now, took = runtime.time(), runtime.monotonic() - self._began
-        entry = cache.fresh.entry(value, now, took, cache.tags_of(call, attempt))
-        entries = cache.entries
-        try:
-            if entries.remote and runtime.is_async:
-                await runtime.blocking(entries.put, cache.label, self.key, entry, now)
-            else:
-                entries.put(cache.label, self.key, entry, now)
-        except StoreUnavailable as error:
-            self._store_failed(error)
-            return
-        if call.record is not None:
-            call.emit(events.CacheStored, cache.label, len(value))
-
-    def _unworthy(self, reply: Reply) -> str | None:
-        """Why the answer must not be kept, or None."""
-        asked, made = self.call, reply.attempt.call
-        if asked.runtime.acted is not None:
-            return f"the tool {asked.runtime.acted} ran, which a kept answer would leave out"
-        if made.target is not asked.target or made.kwargs.get("model") != asked.kwargs.get("model"):
-            return f"{made.target.name} answered in place of what was asked"
-        return worth(reply.attempt)
-
     def _renew_behind(self) -> None:
-        """Ask behind the caller's back, if nobody does so already."""
-        call = self.call
-        runtime = Runtime(call.runtime.is_async, call.runtime.target, call.runtime.options)
+        """Make the call behind the caller's back, if nobody does so already."""
+        cache, call, runtime = (
+            self.cache,
+            self.call,
+            self._runtime(is_async=self.call.runtime.is_async),
+        )
         scope = call.scope.within(deadline=None)
         later = call.replace(runtime=runtime, scope=scope, deadline=None)
-        flight, leads = self.cache.flights.join(self.key, later)
+        flight, leads = cache.flights.join(self.key, later)
         if leads:
-            work = Asking(self.cache, later, self.next, self.key).renew(flight)
-            behind(work, is_async=runtime.is_async)
+            fetching = Fetching(cache, later, self.next, self.key, None, flight)
+            behind(fetching.renew(), is_async=runtime.is_async)
 
-    async def renew(self, flight: Flight) -> None:
-        """Ask for nobody but the cache. What is kept goes on serving when that fails."""
-        try:
-            reply = await self._fetch(flight, None)
-            if reply.source is not None:
-                await reply.source.hold()
-        except Exception:  # its attempts have told
-            return
-        finally:
-            self.call.runtime.ended = True
-
-    # Streams
-
-    def _shared(self, reply: Reply, source: Source, flight: Flight | None) -> Reply:
-        """The stream for this caller, which others may join, and which is kept at its end."""
-        began, runtime = reply.attempt, reply.attempt.call.runtime
-        retire = functools.partial(self._retire, flight)
-        tee = Tee(source, retire, functools.partial(self._keep_stream, reply))
-        attempt = Attempt(self.call)
-        attempt.started, attempt.first = began.started, began.first
-        outer = tee.attach(attempt)
-        if runtime.open is not None and source in runtime.open:  # the tee closes it from here on
-            runtime.open[runtime.open.index(source)] = outer
-        if flight is not None:
-            flight.land(tee)
-        return Reply(began, None, outer)
-
-    async def _keep_stream(self, reply: Reply, tee: Tee) -> None:
-        attempt, items, times = reply.attempt, tee.items, tee.times
-        reason = self._unworthy(reply) if tee.whole else "it is too long"
-        if tee.returned is not None:
-            reason = "a generator's return value is not kept"
-        value = b""
-        if reason is None:
-            first = times[0] if times else 0.0
-            times = [each - first for each in times]
-            packed = self.cache.answers.pack_stream(items, times, _about(attempt))
-            value = self._colour(tee.source) + packed
-        await self._put(value, reason, attempt)
+    # Somebody else's answer
 
     async def _follow(self, landed: Any, entry: Entry | None) -> Reply | None:
         """What the leader's answer is to this caller; None where it has to ask itself."""
@@ -299,8 +256,8 @@ class Asking:
         attempt, runtime = Attempt(self.call), self.call.runtime
         attempt.recalled()
         source = tee.attach(attempt)
-        if runtime.is_async and not source.runtime.is_async:
-            source.runtime = self._sync_runtime()
+        if runtime.is_async and not tee.source.runtime.is_async:
+            source.runtime = self._runtime(is_async=False)
         if runtime.open is None:
             runtime.open = []
         runtime.open.append(source)
@@ -315,59 +272,30 @@ class Asking:
             await source.watched_by(functools.partial(self._tell_joined, tee))
         return Reply(attempt, None, source)
 
-    def _tell_joined(self, tee: Tee, outcome: Outcome) -> None:
-        about = _about(tee.source.attempt)
-        price = functools.partial(_price, self.call, about)
-        self.call.emit(events.CacheHit, self.cache.label, "joined", 0.0, about.usage, price)
+    def _tell_joined(self, tee: Tee, _: Outcome) -> None:
+        known = about(tee.source.attempt)
+        price = functools.partial(_price, self.call, known)
+        self.call.emit(events.CacheHit, self.cache.label, "joined", 0.0, known.usage, price)
 
-    # Small things
-
-    def _colour(self, source: Source | None = None) -> bytes:
-        call = self.call
-        if not call.runtime.is_async:
-            return _AS_CALLED
-        if source is not None and not source.runtime.is_async:
-            return _SYNC
-        return _HANDED if call.target.shape == "function" else _AS_CALLED
-
-    def _retire(self, flight: Flight | None) -> None:
-        if flight is not None:
-            self.cache.flights.retire(flight)
-
-    def _sync_runtime(self) -> Runtime:
+    def _runtime(self, *, is_async: bool) -> Runtime:
         runtime = self.call.runtime
-        return Runtime(False, runtime.target, runtime.options)
-
-    def _store_failed(self, error: StoreUnavailable) -> None:
-        place = self.cache.entries.place
-        self.call.emit(events.StoreFailed, place, type(error).__name__, "the cache stood aside")
+        return Runtime(is_async, runtime.target, runtime.options)
 
 
-def _about(attempt: Attempt) -> About:
-    endpoint = attempt.call.target.endpoint
-    return About(
-        attempt.model,
-        attempt.figures,
-        endpoint.provider,
-        endpoint.base_url,
-        attempt.reading.tier,
-    )
-
-
-def _tell(attempt: Attempt, about: About) -> None:
+def _tell(attempt: Attempt, known: About) -> None:
     """Which model answered then, where the answer itself does not say so."""
     reading = attempt.reading
-    reading.model = reading.model or about.model
-    reading.usage = reading.usage or about.usage
+    reading.model = reading.model or known.model
+    reading.usage = reading.usage or known.usage
 
 
-def _price(call: Call, about: About) -> Decimal | None:
+def _price(call: Call, known: About) -> Decimal | None:
     """What the answer would cost now."""
-    model = about.model or call.kwargs.get("model")
-    if about.usage is None or not isinstance(model, str):
+    model = known.model or call.kwargs.get("model")
+    if known.usage is None or not isinstance(model, str):
         return None
     from agentguard.tokens.prices import price
 
     return price(
-        model, about.usage, about.provider, base_url=about.base_url, service_tier=about.tier
+        model, known.usage, known.provider, base_url=known.base_url, service_tier=known.tier
     )

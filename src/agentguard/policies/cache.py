@@ -6,6 +6,7 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from agentguard import events
 from agentguard.caching.answers import Answers
 from agentguard.caching.asking import Asking
 from agentguard.caching.counts import CacheInfo, Counts
@@ -20,10 +21,13 @@ from agentguard.stores.open import open_entries
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from agentguard.caching.questions import Questions
+    from agentguard.caching.semantic.semantic import Embed
     from agentguard.engine.call import Attempt, Call
     from agentguard.engine.chain import Next
     from agentguard.engine.reply import Reply
     from agentguard.engine.target import Target
+    from agentguard.stores.entries import StoreUnavailable
 
     Length = str | float | timedelta
 
@@ -63,6 +67,12 @@ class Cache(Policy):
             0 never, 1 (the default) as XFetch recommends.
         stale_while_revalidate: how long after its time an answer is served while it is renewed.
         stale_if_error: how long after its time it is served when asking fails.
+        semantic: answer also what was asked before in other words. The last thing that the user
+            said is compared, all else must be the same; numbers, names, dates, negation and the
+            order of words must agree. Needs the extra `semantic`, unless there is `embed`.
+        threshold: how alike two questions must be at least, the cosine of their vectors.
+        embed: turns a text into a vector, in place of the extra's model; may be async in async
+            calls.
 
     Events:
         `CacheHit`, `CacheMissed`, `CacheStored`, `CacheSkipped`, `StoreFailed`.
@@ -119,6 +129,9 @@ class Cache(Policy):
         early: float = 1.0,
         stale_while_revalidate: Length = 0,
         stale_if_error: Length = 0,
+        semantic: bool = False,
+        threshold: float | None = None,
+        embed: Embed | None = None,
     ) -> None:
         one_of("cache", "share", share, "tenant", "all")
         one_of("cache", "replay", replay, "at once", "paced")
@@ -150,6 +163,15 @@ class Cache(Policy):
         self.flights = Flights()
         self.counts = Counts()
         self._tags = tags
+        self.questions: Questions | None = None
+        if semantic:
+            from agentguard.caching.questions import Questions
+            from agentguard.caching.semantic.semantic import Semantic
+
+            known = Semantic(embed=embed) if threshold is None else Semantic(threshold, embed)
+            self.questions = Questions(known, self.keys, self.entries, self.label)
+        elif threshold is not None or embed is not None:
+            raise TypeError("cache(threshold=) and cache(embed=) go with semantic=True")
 
     @classmethod
     def takes(cls, value: object) -> bool:
@@ -166,6 +188,8 @@ class Cache(Policy):
         """Refuse what could never be kept."""
         self.keys.check(target)
         self.answers.check(target)
+        if self.questions is not None:
+            self.questions.semantic.check(target)
 
     def tags_of(self, call: Call, attempt: Attempt) -> list[str]:
         """What an answer can be invalidated by."""
@@ -173,6 +197,11 @@ class Cache(Policy):
         asked = call.target.given(call.kwargs).get("model") or call.target.endpoint.model
         models = {each for each in (asked, attempt.model) if isinstance(each, str)}
         return [*(f"tag:{each}" for each in tags), *(f"model:{each}" for each in sorted(models))]
+
+    def store_failed(self, call: Call, error: StoreUnavailable) -> None:
+        """Say that the call goes on without what is kept."""
+        name = type(error).__name__
+        call.emit(events.StoreFailed, self.entries.place, name, "the cache stood aside")
 
     # For people
 
@@ -197,6 +226,8 @@ class Cache(Policy):
             How many answers there were.
         """
         self.counts.clear()
+        if self.questions is not None:
+            self.questions.clear()
         return self.entries.clear(self.label)
 
     def invalidate(self, *, tag: str | None = None, model: str | None = None) -> int:
@@ -233,6 +264,7 @@ class Cache(Policy):
             ),
             *([("stale_if_error", f"{fresh.if_error:g} s")] if fresh.if_error else []),
             ("shared", shared.get(str(self.share), "with nobody: by tenant and user")),
+            *([] if self.questions is None else [("semantic", self.questions.semantic.encoder)]),
             ("state", self.entries.place),
         ]
 
