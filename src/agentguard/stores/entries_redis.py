@@ -152,16 +152,19 @@ def _script(shard: str, operation: str, *arguments: Any) -> tuple[Any, ...]:
 
 
 def _put(space: str, key: str, entry: Entry, now: float) -> tuple[Any, ...]:
+    shard = _shard(space, _number(key))
     lasts = min(entry.keeps - now, LONGEST)
+    if lasts <= 0:
+        return _script(shard, "delete", key)
     return _script(
-        _shard(space, _number(key)),
+        shard,
         "put",
         repr(now),
         key,
         repr(min(entry.keeps, now + LONGEST)),
         math.ceil(lasts * 1000),
         len(entry.value),
-        pack(entry) if lasts > 0 else b"",
+        pack(entry),
         *(digest(tag) for tag in dict.fromkeys(entry.tags)),
     )
 

@@ -47,11 +47,12 @@ end
 
 local operations = {}
 
--- The entry comes last: it is never there without its tags.
+-- A full server refuses a script's first write alone, so that comes first. The entry comes last:
+-- it is never there without its tags.
 function operations.put(now, key, keeps, lasts, size, packed, ...)
+  redis.call('hincrby', about, 'bytes', 0)
   sweep(now)
   drop(key)
-  if packed == '' then return {0, 0, 0} end
   redis.call('zadd', ends, keeps, key)
   redis.call('hset', about, '=' .. key, table.concat({size, ...}, ' '))
   redis.call('hincrby', about, 'bytes', size)

@@ -190,8 +190,9 @@ def _execute(statement: str) -> Callable[[sqlite3.Connection], sqlite3.Cursor]:
 
 def _make(path: str) -> None:
     """Make the file, unless it is there; the files that SQLite puts beside it get its mode."""
-    with contextlib.suppress(OSError):  # SQLite will say what is wrong
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # Closing a file takes away all locks that this process has on it: never one that SQLite has open.
+    with _making, contextlib.suppress(OSError):  # SQLite will say what is wrong
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _is_busy(error: sqlite3.Error) -> bool:
@@ -228,3 +229,4 @@ _REASONS: Final = {
 }
 
 _inherited: Final[list[sqlite3.Connection]] = []
+_making: Final = threading.Lock()
