@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from agentguard.stores.memory import MemoryLedger
 from agentguard.stores.open import open_entries, open_store
 from tests.policies.redis_server import RedisServer
 from tests.stores.entries_kit import Open
-from tests.stores.kit import Handles
+from tests.stores.kit import SECRET, Handles
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +36,37 @@ def server(started: RedisServer) -> RedisServer:
     client.flushall()
     client.close()
     return started
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server that the test may freeze and stop."""
+    server = RedisServer("--save", "", "--requirepass", SECRET, "--dir", str(tmp_path))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[RedisServer]:
+    """A cluster of one node, which insists on slots like any other."""
+    with socket.socket() as free:  # by default the port and 10,000, which may be no port at all
+        free.bind(("127.0.0.1", 0))
+        bus = str(free.getsockname()[1])
+    options = ("--save", "", "--cluster-enabled", "yes", "--cluster-port", bus)
+    server = RedisServer(*options, "--dir", str(tmp_path))
+    server.start()
+    client = server.client()
+    client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+    while b"cluster_state:ok" not in _bytes(client.execute_command("CLUSTER INFO")):
+        pass
+    client.close()
+    yield server
+    server.stop()
+
+
+def _bytes(reply: Any) -> bytes:
+    return reply if isinstance(reply, bytes) else str(reply).replace("': '", ":").encode()
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])

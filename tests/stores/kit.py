@@ -8,6 +8,8 @@ from agentguard.stores.ledger import Account, Lease, Ledger, Window
 
 DAY = Window("day 2026-11-22", ends=86_400.0)
 LIMIT = 1000
+SECRET = "hunter2"
+"""The password of a server of a test's own."""
 
 Handles = Callable[[], Ledger]
 """Makes a ledger on one and the same store, as another process would."""
