@@ -463,7 +463,7 @@ def test_what_a_dead_store_does() -> None:
     """Calls are refused by default; they pass if asked. Always an event."""
 
     class Down(MemoryLedger):
-        def reserve(self, *_: Any, **__: Any) -> Any:
+        def reserve_all(self, *_: Any, **__: Any) -> Any:
             raise StoreUnavailable("down")
 
     ask = budget(requests=1, name="n", store=Down())(ScriptedModel(answer()).shape("sync"))

@@ -208,13 +208,13 @@ async def test_a_store_is_never_called_on_the_loop(tmp_path: Any) -> None:
     class Watched(MemoryLedger):
         remote = True
 
-        def reserve(self, *args: Any) -> Any:
+        def reserve_all(self, *args: Any) -> Any:
             threads.add(threading.get_ident())
-            return super().reserve(*args)
+            return super().reserve_all(*args)
 
-        def settle(self, *args: Any) -> Any:
+        def settle_all(self, *args: Any) -> Any:
             threads.add(threading.get_ident())
-            return super().settle(*args)
+            return super().settle_all(*args)
 
     policy = budget(tokens=1000, name="n", store=Watched())
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from agentguard.stores.ledger import MOST, Ledger, Reserved, Settled, Status, Window
+from agentguard.stores.ledger import MOST, Ledger, Reserved, Settled, Status, Use, Window, Wish
 from agentguard.stores.windows import rolling
 from tests.stores.kit import DAY, LIMIT, Handles, account, take
 
@@ -66,6 +66,44 @@ def test_a_repeated_reservation_reserves_once(ledger: Ledger):
     for _ in range(3):
         assert ledger.reserve(lease, 600, LIMIT, 0, 60, "charge").granted
     assert ledger.status(alice, 0) == Status(0, 600, 0)
+
+
+def test_several_units_are_set_aside_together_or_not_at_all(ledger: Ledger):
+    """One that has no room keeps the others from being taken, and the answer says which it is."""
+    tokens, requests = account(), account(unit="requests")
+    take(ledger, tokens, 600)
+    wishes = [Wish(tokens.lease(), 500, LIMIT), Wish(requests.lease(), 1, 5)]
+    assert ledger.reserve_all(wishes, 0, 60, "charge") == [
+        Reserved(False, 0, 600, LIMIT),
+        Reserved(True, 0, 0, 5),
+    ]
+    assert ledger.status(requests, 0) == Status(0, 0, 0)
+    wishes[0] = wishes[0]._replace(amount=400)
+    for _ in range(2):  # asking again sets nothing more aside
+        assert ledger.reserve_all(wishes, 0, 60, "charge") == [
+            Reserved(True, 0, 1000, LIMIT),
+            Reserved(True, 0, 1, 5),
+        ]
+
+
+def test_several_units_are_settled_together(ledger: Ledger):
+    """In their order, two leases of one account among them."""
+    tokens, requests = account(), account(unit="requests")
+    first, second, third = take(ledger, tokens, 300), take(ledger, tokens, 200), requests.lease()
+    ledger.reserve(third, 1, 5, 0, 60, "charge")
+    uses = [
+        Use(first, 450, LIMIT, (30, 50)),
+        Use(third, 1, 5, (20,)),
+        Use(second, 100, LIMIT, (50,)),
+    ]
+    settled = [
+        Settled(450, LIMIT, 150, (30,)),
+        Settled(1, 5, 0, (20,)),
+        Settled(550, LIMIT, 0, (50,)),
+    ]
+    assert ledger.settle_all(uses, 1) == settled
+    assert [each.overrun for each in ledger.settle_all(uses, 1)] == [0, 0, 0]
+    assert ledger.status(tokens, 1) == Status(550, 0, 0)
 
 
 def test_accounts_are_apart(ledger: Ledger):

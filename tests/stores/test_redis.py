@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import socket
 import subprocess
 import sys
 import threading
@@ -19,22 +18,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from agentguard.engine import workers
-from agentguard.stores.ledger import GRACE, Status, StoreUnavailable
+from agentguard.stores.ledger import GRACE, Status, StoreUnavailable, Use, Wish
 from agentguard.stores.open import open_store
 from agentguard.stores.redis import RedisLedger
 from tests.policies.redis_server import RedisServer
-from tests.stores.kit import DAY, LIMIT, account, take
-
-SECRET = "hunter2"
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[RedisServer]:
-    """A server that the test may freeze and stop."""
-    server = RedisServer("--save", "", "--requirepass", SECRET, "--dir", str(tmp_path))
-    server.start()
-    yield server
-    server.stop()
+from tests.stores.kit import DAY, LIMIT, SECRET, account, take
 
 
 def url(server: RedisServer, password: str = SECRET) -> str:
@@ -144,7 +132,7 @@ def test_an_interrupted_caller_leaves_no_reservation(
             take(ledger, account(), 100)
     go.set()
     eventually(jobs[0].done.is_set)
-    assert jobs[0].value[0] == 1
+    assert jobs[0].value[0][0] == 1
     eventually(lambda: ledger.status(account(), 0).reserved == 0)
     assert ledger.status(account(), 0) == Status(0, 0, 0)
     client.close()
@@ -213,6 +201,25 @@ def test_an_operation_is_one_round_trip(server: RedisServer):
     client.close()
 
 
+def test_all_units_of_a_budget_are_one_round_trip(server: RedisServer):
+    """Three limits are reserved by one command and settled by one, in one slot of a cluster."""
+    client = server.client(decode_responses=True)
+    ledger = open_store(client)
+    accounts = [account(unit=unit) for unit in ("usd", "tokens", "requests")]
+    take(ledger, accounts[0], 1)  # the script is known from now on
+    client.config_resetstat()
+    wishes = [Wish(each.lease(), 100, LIMIT) for each in accounts]
+    assert all(each.granted for each in ledger.reserve_all(wishes, 0, 60, "charge"))
+    ledger.settle_all([Use(each.lease, 90, LIMIT, (50,)) for each in wishes], 1)
+    calls = client.info("commandstats")
+    assert calls["cmdstat_evalsha"]["calls"] == 2
+    assert {key.partition("}")[0] for key in client.scan_iter()} == {
+        f"agentguard:budget:{{{accounts[0].owner}"
+    }
+    assert accounts[0].owner != account("bob").owner
+    client.close()
+
+
 def test_an_account_is_one_key_that_expires(server: RedisServer):
     """One key with a hash tag and no user's name, kept for the window, its leases and a minute."""
     client = server.client(decode_responses=True)
@@ -221,7 +228,7 @@ def test_an_account_is_one_key_that_expires(server: RedisServer):
     lease = take(ledger, alice, 100, expires=60.0)
     (key,) = client.keys()
     assert key.startswith("agentguard:budget:{")
-    assert key.endswith("}")
+    assert key == f"agentguard:budget:{{{alice.owner}}}:{alice.digest}"
     assert "alice" not in str(client.hgetall(key)) + key
     assert client.hget(key, "of") == "support tokens day 2026-11-22"
     assert 100 < client.ttl(key) <= 100 + GRACE
@@ -287,28 +294,6 @@ def test_half_an_operation_that_a_killed_server_brings_back_is_put_right(
     assert after.used >= 700
     assert take(ledger, account(), LIMIT - 699, now=60, expires=120) is None
     client.close()
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[RedisServer]:
-    """A cluster of one node, which insists on slots like any other."""
-    with socket.socket() as free:  # by default the port and 10,000, which may be no port at all
-        free.bind(("127.0.0.1", 0))
-        bus = str(free.getsockname()[1])
-    options = ("--save", "", "--cluster-enabled", "yes", "--cluster-port", bus)
-    server = RedisServer(*options, "--dir", str(tmp_path))
-    server.start()
-    client = server.client()
-    client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
-    while b"cluster_state:ok" not in _bytes(client.execute_command("CLUSTER INFO")):
-        pass
-    client.close()
-    yield server
-    server.stop()
-
-
-def _bytes(reply: Any) -> bytes:
-    return reply if isinstance(reply, bytes) else str(reply).replace("': '", ":").encode()
 
 
 def test_a_cluster_works(cluster: RedisServer):

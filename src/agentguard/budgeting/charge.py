@@ -1,66 +1,85 @@
-"""What one budget has set aside for one attempt."""
+"""What one budget sets aside for one attempt: before it, and while it streams."""
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from agentguard import events
+from agentguard.budgeting.demand import Demand
+from agentguard.budgeting.meter import Meter
+from agentguard.budgeting.rates import Unpriced
+from agentguard.budgeting.standing import exceeded
+from agentguard.engine.trouble import trouble
+from agentguard.errors import BudgetExceeded
+from agentguard.providers.output_limits import with_output
+from agentguard.stores.ledger import MOST, StoreUnavailable, Use, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agentguard.budgeting.demand import Demand
     from agentguard.budgeting.limits import Limit
-    from agentguard.stores.ledger import Lease, Ledger
+    from agentguard.engine.call import Attempt, Call
+    from agentguard.policies.budget import Budget
+    from agentguard.stores.ledger import Ledger
 
 __all__ = ["Charge", "Part"]
 
 
 class Part(NamedTuple):
-    """What was set aside of one unit, first or on top."""
+    """What was set aside of one unit, first or on top (`more`)."""
 
     limit: Limit
-    lease: Lease
-    amount: int
-    most: int
+    wish: Wish
     more: bool
 
 
 class Charge:
-    """What was set aside for one attempt, until it is settled, once.
+    """What is set aside for one attempt, until it is settled, once.
 
     A worker may still be setting aside when the caller is cancelled: what it brings after `close`
-    it has to give back itself.
+    it gives back itself.
 
     Attributes:
+        budget: whose limits are held.
+        call: that the attempt belongs to.
         demand: what the attempt may use.
-        key: whose budget it is.
+        key: whose share of the budget it is.
         ledger: where it is kept.
         granted: everything was set aside, so that the attempt is made.
-        seen: counts the tokens of a stream that have come, where it is one.
+        meter: follows its stream, if it is one.
     """
 
-    __slots__ = ("_closed", "_lock", "_parts", "demand", "granted", "key", "ledger", "seen")
+    __slots__ = (
+        "_closed",
+        "_lock",
+        "_parts",
+        "budget",
+        "call",
+        "demand",
+        "granted",
+        "key",
+        "ledger",
+        "meter",
+    )
 
-    def __init__(self, demand: Demand, key: str, ledger: Ledger) -> None:
-        self.demand = demand
-        self.key = key
+    def __init__(self, budget: Budget, call: Call, model: str | None, ledger: Ledger) -> None:
+        self.budget = budget
+        self.call = call
         self.ledger = ledger
+        self.key = budget.key_of(call, model)
+        self.demand = Demand(call, model, budget)
         self.granted = False
-        self.seen: Callable[[], int] | None = None
+        self.meter: Meter | None = None
         self._lock = threading.Lock()
         self._parts: list[Part] = []
         self._closed = False
 
-    def add(self, part: Part) -> bool:
-        """Keep a part; False when the attempt is over and it must be given back."""
-        with self._lock:
-            if not self._closed:
-                self._parts.append(part)
-            return not self._closed
+    # What it holds
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """What is set aside now."""
+        """What is set aside now, in the order in which it was."""
         with self._lock:
             return tuple(self._parts)
 
@@ -71,15 +90,201 @@ class Charge:
             return self._take()
 
     def empty(self) -> list[Part]:
-        """Take everything, to give it back and try again."""
+        """Take everything, to give it back."""
         with self._lock:
             return self._take()
-
-    def holds(self, unit: str) -> bool:
-        """Whether something of this unit is set aside already."""
-        with self._lock:
-            return any(part.limit.unit == unit and not part.more for part in self._parts)
 
     def _take(self) -> list[Part]:
         parts, self._parts = self._parts, []
         return parts
+
+    def _add(self, parts: list[Part], now: float) -> None:
+        with self._lock:
+            if not self._closed:
+                self._parts += parts
+                return
+        self.ledger.settle_all([Use(part.wish.lease, 0, MOST) for part in parts], now)
+
+    # Before the attempt
+
+    async def set_aside(self) -> None:
+        """Set everything aside; the exact count and remote stores off the event loop.
+
+        Raises:
+            BudgetExceeded: it does not fit, or the store is down.
+        """
+        blocking, remote = self.call.runtime.blocking, self.ledger.remote
+        try:
+            fits = await blocking(self._reserve) if remote else self._reserve()
+            if not fits:
+                await blocking(self.demand.count)
+                _ = await blocking(self._reserve) if remote else self._reserve()
+        except StoreUnavailable as error:
+            self.lost_store(error)
+            if self.budget.on_store_failure == "refuse":
+                raise BudgetExceeded(
+                    f"the budget {self.budget.label!r} cannot reach its store, and "
+                    "on_store_failure is 'refuse': nothing was spent",
+                    budget=self.budget.label,
+                    retry_after=1.0,
+                ) from error
+        else:
+            self.budget.store_down = False
+
+    def _reserve(self) -> bool:
+        """Set all units aside; False when the input must be counted before that can be decided."""
+        budget, demand, key = self.budget, self.demand, self.key
+        now = self.call.runtime.time()
+        asked = [
+            (limit, budget.account(key, limit.unit, now), limit.of(key)) for limit in budget.limits
+        ]
+        while True:
+            wishes = [
+                Wish(account.lease(), self._amount(limit.unit), most)
+                for limit, account, most in asked
+            ]
+            found = self.ledger.reserve_all(wishes, now, now + budget.lease, budget.lost)
+            for (limit, *_), wish, (granted, used, reserved, most) in zip(
+                asked, wishes, found, strict=True
+            ):
+                if granted:
+                    continue
+                if not demand.counted:
+                    return False
+                taken = used + reserved
+                if demand.fit(limit.unit, most - taken):
+                    break  # and ask again
+                raise exceeded(
+                    budget.label,
+                    budget.per_text,
+                    limit.unit,
+                    used=taken,
+                    limit=most,
+                    asked=wish.amount,
+                    renews=budget.renews(now),
+                )
+            else:
+                parts = zip(budget.limits, wishes, strict=True)
+                self._add([Part(limit, wish, False) for limit, wish in parts], now)
+                return True
+
+    def _amount(self, unit: str) -> int:
+        budget, demand = self.budget, self.demand
+        try:
+            return min(demand.amount(unit), MOST)
+        except Unpriced:
+            if budget.unpriced == "pass":
+                return 0
+            raise BudgetExceeded(
+                f"no price is known for the model {demand.model!r}, and the budget "
+                f"{budget.label!r} counts money. Give it one with agentguard.prices.add("
+                f"{demand.model!r}, input=..., output=...), or let it pass uncounted with "
+                "unpriced='pass'",
+                budget=budget.label,
+                unit=unit,
+            ) from None
+
+    def bound(self, attempt: Attempt) -> None:
+        """Tell the provider where to stop: `max_output=`, or what is left."""
+        demand, call = self.demand, self.call
+        if demand.nothing or not (demand.capped or self.budget.max_output):
+            return
+        kwargs = with_output(call.target, call.kwargs, demand.output)
+        demand.bounded = kwargs is not None
+        if kwargs is None:
+            return
+        attempt.call = call.replace(kwargs=kwargs)
+        if demand.capped:
+            call.emit(events.Capped, self.budget.label, demand.output)
+
+    # While it streams
+
+    def see(self, attempt: Attempt, item: Any) -> Callable[[], None] | None:
+        """Follow the stream, item by item."""
+        if attempt.nested:
+            return None  # those inside are followed
+        if self.meter is None:
+            budget, demand = self.budget, self.demand
+            self.meter = Meter(
+                demand.model,
+                demand.output if budget.counts_output else MOST,
+                bounded=demand.bounded,
+                more=self._more,
+                cut=self._cut,
+                renew=self._renew,
+                every=budget.lease / 2,
+                clock=self.call.runtime.monotonic,
+            )
+        return self.meter(item)
+
+    @property
+    def _lengthened(self) -> list[Part]:
+        """The parts that a longer answer needs more of."""
+        return [part for part in self.parts if not part.more and part.limit.counts_output]
+
+    def _more(self, tokens: int) -> bool:
+        """Set more output aside, of every unit or of none."""
+        demand, now = self.demand, self.call.runtime.time()
+        parts: list[Part] = []
+        for part in self._lengthened:
+            try:
+                amount = demand.longer(part.limit.unit, tokens)
+            except Unpriced:
+                amount = 0
+            wish = Wish(part.wish.lease.account.lease(), amount, part.wish.limit)
+            parts.append(Part(part.limit, wish, True))
+        budget, wishes = self.budget, [part.wish for part in parts]
+        try:
+            found = self.ledger.reserve_all(wishes, now, now + budget.lease, budget.lost)
+            if not all(each.granted for each in found):
+                return False
+            demand.output += tokens
+            self._add(parts, now)
+        except StoreUnavailable as error:
+            self.lost_store(error)
+            return budget.on_store_failure == "pass"
+        return True
+
+    def _cut(self, _: int) -> BudgetExceeded:
+        now, budget = self.call.runtime.time(), self.budget
+        unit, used, most = budget.limits[0].unit, 0, 0
+        for part in self._lengthened[:1]:
+            try:
+                standing = self.ledger.status(part.wish.lease.account, now)
+            except StoreUnavailable:
+                break
+            unit, most = part.limit.unit, part.wish.limit + standing.extra
+            used = standing.used + standing.reserved
+        try:
+            asked = self.demand.amount(unit)
+        except Unpriced:
+            asked = 0
+        return exceeded(
+            budget.label,
+            budget.per_text,
+            unit,
+            used=used,
+            limit=most,
+            asked=asked,
+            renews=budget.renews(now),
+            cut=True,
+        )
+
+    def _renew(self) -> None:
+        now = self.call.runtime.time()
+        try:
+            for part in self.parts:
+                self.ledger.renew(part.wish.lease, now, now + self.budget.lease)
+        except StoreUnavailable as error:
+            self.lost_store(error)
+
+    def lost_store(self, error: Exception) -> None:
+        """Tell that the store is down: the listeners each time, the log once."""
+        budget = self.budget
+        then = (
+            "calls are refused" if budget.on_store_failure == "refuse" else "calls pass uncounted"
+        )
+        self.call.emit(events.StoreFailed, self.ledger.place, type(error).__name__, then)
+        if not budget.store_down:
+            budget.store_down = True
+            trouble(f"the store of the budget {budget.label!r}", error, then)

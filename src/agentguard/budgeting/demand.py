@@ -11,14 +11,11 @@ from agentguard.providers.output_limits import asked_output, least_output
 from agentguard.providers.usage import Usage
 
 if TYPE_CHECKING:
-    from agentguard.budgeting.expected import Expected
-    from agentguard.budgeting.rates import Rates
-    from agentguard.engine.call import Attempt
+    from agentguard.engine.call import Call
+    from agentguard.policies.budget import Budget
 
 __all__ = ["Demand"]
 
-_INPUT: Final = frozenset({"usd", "tokens", "input_tokens"})
-_OUTPUT: Final = frozenset({"usd", "tokens", "output_tokens"})
 _MILLION: Final = 1_000_000
 _UNKNOWN: Final = "unknown"
 _DEAR: Final = "priority"
@@ -39,61 +36,47 @@ class Demand:
     """
 
     __slots__ = (
+        "_call",
+        "_embeds",
         "_rates",
         "_request",
-        "_seen",
-        "_tier",
         "_writes",
         "bounded",
         "capped",
         "counted",
         "input",
-        "least",
         "model",
         "nothing",
         "output",
     )
 
-    def __init__(
-        self,
-        attempt: Attempt,
-        model: str | None,
-        units: frozenset[str],
-        rates: Rates,
-        expected: Expected,
-        expect: int | None,
-        max_output: int | None,
-    ) -> None:
-        call = attempt.call
-        target, kwargs = call.target, call.kwargs
+    def __init__(self, call: Call, model: str | None, budget: Budget) -> None:
         self.model = model
-        self._seen, self._rates = target.endpoint, rates
-        self._tier = _DEAR if kwargs.get("service_tier") == _DEAR else None
-        self.nothing = target.tool
+        self.nothing = call.target.tool
         self.bounded = self.capped = False
         self.counted = True
         self.input = self.output = 0
-        self.least = 1
+        self._call = call
+        self._rates = budget.rates
         self._request: Any = None
         self._writes = True
+        self._embeds = False
         if self.nothing:
             return
-        if not units.isdisjoint(_INPUT):
+        if budget.counts_input:
             self._request = request_of(call)
             self.input = _bounded(self._request, model or _UNKNOWN)
             self.counted = self._request is None
-        if units.isdisjoint(_OUTPUT) and max_output is None:
+        if not (budget.counts_output or budget.max_output):
             return
         if model is not None and _embeds(model):
-            self.bounded = True
-            self.least = 0
+            self.bounded = self._embeds = True
             return
-        asked = asked_output(target, kwargs)
-        if max_output is not None:
-            asked = max_output if asked is None else min(asked, max_output)
+        asked = asked_output(call.target, call.kwargs)
+        if budget.max_output is not None:
+            asked = budget.max_output if asked is None else min(asked, budget.max_output)
         self.bounded = asked is not None
-        self.output = asked or expect or expected.tokens(model)
-        self.least = min(least_output(target, kwargs), self.output)
+        self.output = asked or budget.expect or budget.expected.tokens(model)
 
     def amount(self, unit: str) -> int:
         """What is to be set aside of this unit.
@@ -103,6 +86,8 @@ class Demand:
         """
         if self.nothing:
             return 0
+        if unit == "requests":
+            return 1
         if unit != "usd":
             return amount_of(unit, Usage(self.input, self.output), None)
         if self.model is None:
@@ -132,7 +117,7 @@ class Demand:
 
     def fit(self, unit: str, left: int) -> bool:
         """Make the output as short as what is left demands; False when that is too short."""
-        if unit == "requests" or self.nothing or not self.least:
+        if unit in {"requests", "input_tokens"} or self.nothing or self._embeds:
             return False
         if unit == "usd":
             if self.model is None:
@@ -142,9 +127,8 @@ class Demand:
             output = rest * _MILLION // each if each else self.output
         else:
             output = left - (0 if unit == "output_tokens" else self.input)
-            if unit == "input_tokens":
-                return False
-        if output < self.least or output >= self.output:
+        least = min(least_output(self._call.target, self._call.kwargs), self.output)
+        if not least <= output < self.output:
             return False
         self.output = output
         self.capped = True
@@ -153,11 +137,11 @@ class Demand:
     def _most(self, output: int) -> int:
         return self._rates.most(
             self.model or _UNKNOWN,
-            self._seen,
+            self._call.target.endpoint,
             self.input,
             output,
             writes=self._writes,
-            tier=self._tier,
+            tier=_DEAR if self._call.kwargs.get("service_tier") == _DEAR else None,
         )
 
 

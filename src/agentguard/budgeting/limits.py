@@ -47,6 +47,16 @@ class Limit:
             self._fixed = units(unit, amount)
 
     @property
+    def counts_input(self) -> bool:
+        """Whether what is asked counts."""
+        return self.unit in {"usd", "tokens", "input_tokens"}
+
+    @property
+    def counts_output(self) -> bool:
+        """Whether the length of the answer counts."""
+        return self.unit in {"usd", "tokens", "output_tokens"}
+
+    @property
     def by_key(self) -> bool:
         """Whether it differs from key to key."""
         return self._fixed is None

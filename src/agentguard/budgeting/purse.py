@@ -10,7 +10,7 @@ from agentguard.stores.ledger import Ledger, Reserved, Settled, Status
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agentguard.stores.ledger import Account, Lease, OnExpiry
+    from agentguard.stores.ledger import Account, Lease, OnExpiry, Use, Wish
 
 __all__ = ["Purse"]
 
@@ -22,6 +22,29 @@ class _Sum:
         self.used = self.extra = 0
         self.leases: dict[str, int] = {}
         self.told: set[int] = set()
+
+    @property
+    def reserved(self) -> int:
+        return sum(self.leases.values())
+
+    def has_room(self, wish: Wish) -> bool:
+        taken = self.used + self.reserved + wish.amount
+        return taken <= wish.limit + self.extra or wish.lease.id in self.leases
+
+    def settle(self, use: Use) -> Settled:
+        lease, actual, limit, thresholds = use
+        limit += self.extra
+        amount = self.leases.pop(lease.id, None)
+        if amount is None:
+            return Settled(self.used, limit, 0, ())
+        self.used += actual
+        crossed = tuple(
+            percent
+            for percent in thresholds
+            if self.used and self.used * 100 >= percent * limit and percent not in self.told
+        )
+        self.told.update(crossed)
+        return Settled(self.used, limit, max(actual - amount, 0), crossed)
 
 
 class Purse(Ledger):
@@ -41,39 +64,25 @@ class Purse(Ledger):
             found = self._sums[name] = _Sum()
         return found
 
-    def reserve(
-        self, lease: Lease, amount: int, limit: int, now: float, expires: float, lost: OnExpiry
-    ) -> Reserved:
+    def reserve_all(
+        self, wishes: Sequence[Wish], now: float, expires: float, lost: OnExpiry
+    ) -> list[Reserved]:
         """See `Ledger`."""
         with self._lock:
-            each = self._sum(lease.account)
-            limit += each.extra
-            reserved = sum(each.leases.values())
-            if lease.id in each.leases:
-                return Reserved(True, each.used, reserved, limit)
-            if each.used + reserved + amount > limit:
-                return Reserved(False, each.used, reserved, limit)
-            each.leases[lease.id] = amount
-            return Reserved(True, each.used, reserved + amount, limit)
+            asked = [(self._sum(wish.lease.account), wish) for wish in wishes]
+            room = [each.has_room(wish) for each, wish in asked]
+            if all(room):
+                for each, wish in asked:
+                    each.leases[wish.lease.id] = wish.amount
+            return [
+                Reserved(fits, each.used, each.reserved, wish.limit + each.extra)
+                for fits, (each, wish) in zip(room, asked, strict=True)
+            ]
 
-    def settle(
-        self, lease: Lease, actual: int, limit: int, now: float, thresholds: Sequence[int] = ()
-    ) -> Settled:
+    def settle_all(self, uses: Sequence[Use], now: float) -> list[Settled]:
         """See `Ledger`."""
         with self._lock:
-            each = self._sum(lease.account)
-            limit += each.extra
-            amount = each.leases.pop(lease.id, None)
-            if amount is None:
-                return Settled(each.used, limit, 0, ())
-            each.used += actual
-            crossed = tuple(
-                percent
-                for percent in thresholds
-                if each.used and each.used * 100 >= percent * limit and percent not in each.told
-            )
-            each.told.update(crossed)
-            return Settled(each.used, limit, max(actual - amount, 0), crossed)
+            return [self._sum(use.lease.account).settle(use) for use in uses]
 
     def renew(self, lease: Lease, now: float, expires: float) -> bool:
         """See `Ledger`."""
@@ -83,7 +92,7 @@ class Purse(Ledger):
         """See `Ledger`."""
         with self._lock:
             each = self._sum(account)
-            return Status(each.used, sum(each.leases.values()), each.extra)
+            return Status(each.used, each.reserved, each.extra)
 
     def reset(self, account: Account, now: float) -> None:
         """See `Ledger`."""

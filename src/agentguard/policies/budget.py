@@ -207,8 +207,10 @@ class Budget(Block, Policy):
         self.store_down = False
         self.expected = Expected()
         self.rates = Rates()
-        self.units = frozenset(limit.unit for limit in self.limits)
-        self.needs_model = self.units != frozenset({"requests"})
+        self.counts_input = any(limit.counts_input for limit in self.limits)
+        self.counts_output = any(limit.counts_output for limit in self.limits)
+        self.needs_model = self.counts_input or self.counts_output
+        self.looks = self.needs_model or by == "model"
         self._accounts: dict[tuple[str, str], Account] = {}
         self._models: dict[Any, str] = {}
         if store is None and self.period.long:
@@ -342,21 +344,20 @@ class Budget(Block, Policy):
             self.warmed.clear()
         self.warmed.add(model)
 
-    def cost(self, attempt: Attempt, usage: Usage) -> Decimal | None:
+    def cost(self, attempt: Attempt, asked: str | None, usage: Usage) -> Decimal | None:
         """What an attempt cost; None, with an event and one warning, where no price is known."""
         from agentguard.engine.bill import cost_of
 
-        return cost_of(attempt, usage, self.model_of(attempt.call))
+        return cost_of(attempt, usage, asked)
 
-    def learn(self, call: Call, attempt: Attempt, usage: Usage) -> None:
+    def learn(self, attempt: Attempt, asked: str | None, usage: Usage) -> None:
         """How long answers are, and which model answers where none is named."""
-        asked = self.model_of(call)
         served = attempt.model
         self.expected.learn(asked or served, usage.output_tokens)
         if asked is None and served is not None:
             if len(self._models) >= _MOST:
                 self._models.clear()
-            self._models[call.target.key] = served
+            self._models[attempt.call.target.key] = served
 
     # For people
 

@@ -9,11 +9,11 @@ than was reserved for it.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
+from agentguard.stores.packed import digest
 from agentguard.stores.unavailable import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ __all__ = [
     "Settled",
     "Status",
     "StoreUnavailable",
+    "Use",
     "Window",
+    "Wish",
     "check",
 ]
 
@@ -87,9 +89,12 @@ class Account(NamedTuple):
     @property
     def digest(self) -> str:
         """The name under which stores keep it: tells no key, and has no sign with a meaning."""
-        words = (self.budget, self.key, self.unit, self.window.id)
-        text = "".join(f"{len(word)}:{word}" for word in words)
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        return digest(self.budget, self.key, self.unit, self.window.id)
+
+    @property
+    def owner(self) -> str:
+        """A name for all accounts of this budget and key."""
+        return digest(self.budget, self.key)
 
     def lease(self) -> Lease:
         """A new lease: the same id never comes twice, in any process."""
@@ -103,8 +108,39 @@ class Lease(NamedTuple):
     id: str
 
 
+class Wish(NamedTuple):
+    """What is to be set aside.
+
+    Attributes:
+        lease: made by `account.lease()`.
+        amount: of the account's unit, from 0 to 2 ** 53.
+        limit: as it is now; it may change between calls.
+    """
+
+    lease: Lease
+    amount: int
+    limit: int
+
+
+class Use(NamedTuple):
+    """What is to be booked.
+
+    Attributes:
+        lease: of the reservation.
+        actual: what was used.
+        limit: as it is now, for the thresholds.
+        thresholds: percents of the limit. Each is reported once in a window, by whichever process
+            books what reaches it.
+    """
+
+    lease: Lease
+    actual: int
+    limit: int
+    thresholds: Sequence[int] = ()
+
+
 class Reserved(NamedTuple):
-    """The answer to `reserve`, and how the account stands after it."""
+    """Whether an account has room for what was asked, and how it stands afterwards."""
 
     granted: bool
     used: int
@@ -153,45 +189,47 @@ class Ledger(Protocol):
     remote: bool
     place: str
 
-    def reserve(
-        self, lease: Lease, amount: int, limit: int, now: float, expires: float, lost: OnExpiry
-    ) -> Reserved:
-        """Set `amount` aside if `limit`, and what was granted on top, allows it.
+    def reserve_all(
+        self, wishes: Sequence[Wish], now: float, expires: float, lost: OnExpiry
+    ) -> list[Reserved]:
+        """Set every amount aside, or none: if each limit, and what was granted on top, allows it.
 
-        A lease that is held already is granted, and nothing is set aside again. What a call needs
+        A lease that is held already has room, and nothing is set aside again. What a call needs
         beyond its reservation takes a lease of its own.
 
         Args:
-            lease: made by `account.lease()`.
-            amount: of the account's unit, from 0 to 2 ** 53.
-            limit: as it is now; it may change between calls.
+            wishes: for different accounts of one budget and one key.
             now: the time.
-            expires: when the lease does.
-            lost: what happens to the amount then: "charge" counts it as used, "refund" does not.
+            expires: when the leases do.
+            lost: what happens to the amounts then: "charge" counts them as used, "refund" does not.
+
+        Returns:
+            For each wish whether there is room. Something was set aside only if there is for all.
         """
         ...
 
-    def settle(
-        self,
-        lease: Lease,
-        actual: int,
-        limit: int,
-        now: float,
-        thresholds: Sequence[int] = (),
-    ) -> Settled:
-        """Book what was used, in full, where the call began, and end the lease.
+    def settle_all(self, uses: Sequence[Use], now: float) -> list[Settled]:
+        """Book what was used, in full, where the call began, and end the leases.
 
-        Also after the lease expired, for as long as the window lasts; a second time it does nothing.
+        Also after a lease expired, for as long as the window lasts; a second time it does nothing.
 
         Args:
-            lease: of the reservation.
-            actual: what was used.
-            limit: as it is now, for the thresholds.
+            uses: of one budget and one key, in the order in which they are booked.
             now: the time.
-            thresholds: percents of the limit. Each is reported once in a window, by whichever
-                process books what reaches it.
         """
         ...
+
+    def reserve(
+        self, lease: Lease, amount: int, limit: int, now: float, expires: float, lost: OnExpiry
+    ) -> Reserved:
+        """`reserve_all` for one."""
+        return self.reserve_all((Wish(lease, amount, limit),), now, expires, lost)[0]
+
+    def settle(
+        self, lease: Lease, actual: int, limit: int, now: float, thresholds: Sequence[int] = ()
+    ) -> Settled:
+        """`settle_all` for one."""
+        return self.settle_all((Use(lease, actual, limit, thresholds),), now)[0]
 
     def release(self, lease: Lease, now: float) -> None:
         """End the lease: nothing was used."""

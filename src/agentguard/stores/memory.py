@@ -12,7 +12,7 @@ from agentguard.stores.ledger import GRACE, Ledger, Reserved, Settled, Status, c
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agentguard.stores.ledger import Account, Lease, OnExpiry
+    from agentguard.stores.ledger import Account, Lease, OnExpiry, Use, Wish
 
 __all__ = ["MemoryLedger"]
 
@@ -91,6 +91,35 @@ class _Entry:
         self.soonest = min(self.soonest, expires)
         self.keeps = max(self.keeps, expires)
 
+    def has_room(self, wish: Wish) -> bool:
+        """Whether the wish fits, or is held already."""
+        (_, name), amount, limit = wish
+        return self.used + self.reserved + amount <= limit + self.extra or name in self.leases
+
+    def hold(self, wish: Wish, expires: float, lost: OnExpiry) -> None:
+        """Set aside what is not held already."""
+        (account, name), amount, _ = wish
+        if name in self.leases:
+            return
+        self.leases[name] = _Held(max(account[3][2], self.since), amount, lost, expires)
+        self.reserved += amount
+        self.expect(expires)
+
+    def settle(self, use: Use) -> Settled:
+        """Book it, once."""
+        (account, name), actual, limit, thresholds = use
+        limit += self.extra
+        held = self.leases.pop(name, None)
+        if held is None:
+            return Settled(self.used, limit, 0, _NOTHING)
+        state, amount = held.state, held.amount
+        if state not in {"charged", "refunded"}:
+            self.reserved -= amount
+        self.book(held.part, actual - amount if state == "charged" else actual)
+        window = account[3]
+        crossed = self.tell(limit, window[2] - window[3], thresholds)
+        return Settled(self.used, limit, max(actual - amount, 0), crossed)
+
     def book(self, part: int, change: int) -> None:
         """Count `change` as used, if the part still counts."""
         if change and part >= self.since:
@@ -139,48 +168,29 @@ class MemoryLedger(Ledger):
     def __repr__(self) -> str:
         return f"<MemoryLedger of {len(self._entries)} accounts>"
 
-    def reserve(
-        self, lease: Lease, amount: int, limit: int, now: float, expires: float, lost: OnExpiry
-    ) -> Reserved:
+    def reserve_all(
+        self, wishes: Sequence[Wish], now: float, expires: float, lost: OnExpiry
+    ) -> list[Reserved]:
         """See `Ledger`."""
-        check(amount, limit)
-        account, name = lease
+        for _, amount, limit in wishes:
+            check(amount, limit)
         with self.lock:
-            entry = self._entry(account, now)
-            limit += entry.extra
-            if name not in entry.leases:
-                if entry.used + entry.reserved + amount > limit:
-                    return Reserved(False, entry.used, entry.reserved, limit)
-                part = max(account.window.part, entry.since)
-                entry.leases[name] = _Held(part, amount, lost, expires)
-                entry.reserved += amount
-                entry.expect(expires)
-            return Reserved(True, entry.used, entry.reserved, limit)
+            asked = [(self._entry(wish[0][0], now), wish) for wish in wishes]
+            room = [entry.has_room(wish) for entry, wish in asked]
+            if all(room):
+                for entry, wish in asked:
+                    entry.hold(wish, expires, lost)
+            return [
+                Reserved(fits, entry.used, entry.reserved, wish[2] + entry.extra)
+                for fits, (entry, wish) in zip(room, asked, strict=True)
+            ]
 
-    def settle(
-        self,
-        lease: Lease,
-        actual: int,
-        limit: int,
-        now: float,
-        thresholds: Sequence[int] = (),
-    ) -> Settled:
+    def settle_all(self, uses: Sequence[Use], now: float) -> list[Settled]:
         """See `Ledger`."""
-        check(actual, limit)
-        account, name = lease
+        for _, actual, limit, _ in uses:
+            check(actual, limit)
         with self.lock:
-            entry = self._entry(account, now)
-            limit += entry.extra
-            held = entry.leases.pop(name, None)
-            if held is None:
-                return Settled(entry.used, limit, 0, _NOTHING)
-            state, amount = held.state, held.amount
-            if state not in {"charged", "refunded"}:
-                entry.reserved -= amount
-            entry.book(held.part, actual - amount if state == "charged" else actual)
-            window = account.window
-            crossed = entry.tell(limit, window.part - window.since, thresholds)
-            return Settled(entry.used, limit, max(actual - amount, 0), crossed)
+            return [self._entry(use[0][0], now).settle(use) for use in uses]
 
     def renew(self, lease: Lease, now: float, expires: float) -> bool:
         """See `Ledger`."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from agentguard.stores.ledger import GRACE, MOST, Ledger, Reserved, Settled, Status, check
+from agentguard.stores.ledger import GRACE, MOST, Lease, Ledger, Reserved, Settled, Status, check
 from agentguard.stores.redis_client import errors
 from agentguard.stores.redis_script import SCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agentguard.stores.ledger import Account, Lease, OnExpiry
+    from agentguard.stores.ledger import Account, OnExpiry, Use, Wish
     from agentguard.stores.redis_client import RedisClient
+
+    _Asked = Sequence[Any]
 
 __all__ = ["RedisLedger"]
 
@@ -23,7 +25,7 @@ _DIGEST: Final = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest(
 class RedisLedger(Ledger):
     """Budgets that all hosts share.
 
-    An operation is one script and one round trip.
+    An operation is one script and one round trip, for all units of a budget together.
 
     Args:
         redis: where.
@@ -41,84 +43,78 @@ class RedisLedger(Ledger):
     def __repr__(self) -> str:
         return f"<RedisLedger at {self.place}>"
 
-    def reserve(
-        self, lease: Lease, amount: int, limit: int, now: float, expires: float, lost: OnExpiry
-    ) -> Reserved:
+    def reserve_all(
+        self, wishes: Sequence[Wish], now: float, expires: float, lost: OnExpiry
+    ) -> list[Reserved]:
         """See `Ledger`."""
-        check(amount, limit)
-        account, name = lease
+        for _, amount, limit in wishes:
+            check(amount, limit)
 
-        def give_back(client: Any, found: list[int]) -> None:
-            if found[0]:
-                _evaluate(client, "settle", account, now, name, 0, MOST)
+        def give_back(client: Any, found: list[list[int]]) -> None:
+            if all(granted for granted, *_ in found):
+                _evaluate(client, "settle", now, [(lease, 0, MOST) for lease, *_ in wishes])
 
-        granted, *standing = self._redis.run(
-            lambda client: _evaluate(
-                client, "reserve", account, now, name, amount, limit, expires, lost
-            ),
+        found = self._redis.run(
+            lambda client: _evaluate(client, "reserve", now, wishes, repr(expires), lost),
             late=give_back,
         )
-        return Reserved(bool(granted), *standing)
+        return [Reserved(bool(granted), *standing) for granted, *standing in found]
 
-    def settle(
-        self,
-        lease: Lease,
-        actual: int,
-        limit: int,
-        now: float,
-        thresholds: Sequence[int] = (),
-    ) -> Settled:
+    def settle_all(self, uses: Sequence[Use], now: float) -> list[Settled]:
         """See `Ledger`."""
-        check(actual, limit)
-        account, name = lease
-        used, most, overrun, *crossed = self._do(
-            "settle", account, now, name, actual, limit, *thresholds
-        )
-        return Settled(used, most, overrun, tuple(crossed))
+        for _, actual, limit, _ in uses:
+            check(actual, limit)
+        asked = [(lease, actual, limit, *percents) for lease, actual, limit, percents in uses]
+        return [
+            Settled(used, most, overrun, tuple(crossed))
+            for used, most, overrun, *crossed in self._do("settle", now, asked)
+        ]
 
     def renew(self, lease: Lease, now: float, expires: float) -> bool:
         """See `Ledger`."""
-        return bool(self._do("renew", lease.account, now, lease.id, expires)[0])
+        return bool(self._do("renew", now, [(lease, 0, 0)], repr(expires))[0][0])
 
     def status(self, account: Account, now: float) -> Status:
         """See `Ledger`."""
-        return Status(*self._do("status", account, now, ""))
+        return Status(*self._do("status", now, [(Lease(account, ""), 0, 0)])[0])
 
     def reset(self, account: Account, now: float) -> None:
         """See `Ledger`."""
-        self._do("reset", account, now, "")
+        self._do("reset", now, [(Lease(account, ""), 0, 0)])
 
     def grant(self, account: Account, amount: int, now: float) -> None:
         """See `Ledger`."""
         check(amount)
-        self._do("grant", account, now, "", amount)
+        self._do("grant", now, [(Lease(account, ""), amount, 0)])
 
     def close(self) -> None:
         """See `Ledger`."""
         self._redis.close()
 
-    def _do(self, *words: Any) -> list[int]:
-        return self._redis.run(lambda client: _evaluate(client, *words))
+    def _do(
+        self, operation: str, now: float, asked: Sequence[_Asked], *rest: str
+    ) -> list[list[int]]:
+        return self._redis.run(lambda client: _evaluate(client, operation, now, asked, *rest))
 
 
 def _evaluate(
-    client: Any, operation: str, account: Account, now: float, name: str, *rest: Any
-) -> list[int]:
-    window = account.window
-    arguments = (
-        1,
-        f"agentguard:budget:{{{account.digest}}}",
-        operation,
-        account.title,
-        GRACE,
-        repr(now),
-        window.part,
-        window.since,
-        repr(window.ends),
-        name,
-        *rest,
-    )
+    client: Any,
+    operation: str,
+    now: float,
+    asked: Sequence[_Asked],
+    expires: str = "",
+    lost: str = "",
+) -> list[list[int]]:
+    """Run the script on the accounts of these leases, which are of one budget and key."""
+    keys: list[str] = []
+    words: list[Any] = [operation, GRACE, repr(now), expires, lost]
+    for (account, name), amount, limit, *percents in asked:
+        window = account.window
+        keys.append(f"agentguard:budget:{{{account.owner}}}:{account.digest}")
+        words += (account.title, window.part, window.since, repr(window.ends))
+        words += (name, amount, limit, " ".join(map(str, percents)))
+    arguments = (len(keys), *keys, *words)
     try:
-        return cast("list[int]", client.evalsha(_DIGEST, *arguments))
+        return cast("list[list[int]]", client.evalsha(_DIGEST, *arguments))
     except errors().NoScriptError:  # the first time, and after a restart of Redis
-        return cast("list[int]", client.eval(SCRIPT, *arguments))
+        return cast("list[list[int]]", client.eval(SCRIPT, *arguments))

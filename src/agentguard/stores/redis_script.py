@@ -1,6 +1,7 @@
-"""All operations of a Redis ledger: one script, one key, one round trip.
+"""All operations of a Redis ledger: one script and one round trip, for accounts of one budget and key.
 
-An account is one hash, so that a cluster keeps it in one slot, and expires as a whole:
+An account is one hash, which expires as a whole. Those of one budget and key are in the same slot of a
+cluster, so that one script reaches them all.
 
     of                    what is counted, for people
     used, reserved, extra the sums of the parts that count
@@ -21,155 +22,175 @@ from typing import Final
 __all__ = ["SCRIPT"]
 
 SCRIPT: Final = """
-local key, operation, title, grace = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
-local now, part, since, ends = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local name = 'lease:' .. ARGV[8]
-local width = part - since
+local operation, grace, now, expires, lost = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local COMMON, EACH = 5, 8  -- arguments of the operation, and of each account
 
 local function whole(n) return string.format('%.0f', n) end
 local function exact(n) return string.format('%.17g', n) end
-
-local found = redis.call('hmget', key, 'used', 'reserved', 'extra', 'since', 'keeps', 'soonest')
-local sums = {
-  used = tonumber(found[1] or 0), reserved = tonumber(found[2] or 0), extra = tonumber(found[3] or 0),
-  since = tonumber(found[4] or since), keeps = tonumber(found[5] or ends), soonest = tonumber(found[6] or 1e300),
-}
-local changed = false
-
-local function book(sum, part, n)
-  if n ~= 0 and part >= sums.since then
-    sums[sum] = sums[sum] + n
-    redis.call('hincrby', key, sum .. ':' .. whole(part), whole(n))
-  end
-end
-
-local function write(name, part, amount, state, expires)
-  redis.call('hset', key, name, whole(part) .. ' ' .. whole(amount) .. ' ' .. state .. ' ' .. exact(expires))
-  changed = true
-end
+local function alive(state) return state == 'charge' or state == 'refund' end
 
 local function read(text)
   local part, amount, state, expires = string.match(text, '(%S+) (%S+) (%S+) (%S+)')
   return tonumber(part), tonumber(amount), state, tonumber(expires)
 end
 
-local function expect(expires)
-  sums.soonest = math.min(sums.soonest, expires)
-  sums.keeps = math.max(sums.keeps, expires)
+local function book(a, sum, part, n)
+  if n ~= 0 and part >= a.since then
+    a[sum] = a[sum] + n
+    redis.call('hincrby', a.key, sum .. ':' .. whole(part), whole(n))
+  end
 end
 
-local function alive(state) return state == 'charge' or state == 'refund' end
+local function write(a, name, part, amount, state, expires)
+  redis.call('hset', a.key, name, whole(part) .. ' ' .. whole(amount) .. ' ' .. state .. ' ' .. exact(expires))
+  a.changed = true
+end
+
+local function expect(a, expires)
+  a.soonest = math.min(a.soonest, expires)
+  a.keeps = math.max(a.keeps, expires)
+end
 
 -- Parts before `since` have left the window.
-if since > sums.since then
-  for left = sums.since, math.min(since - 1, sums.since + width) do
+local function advance(a, since, ends)
+  for left = a.since, math.min(since - 1, a.since + a.width) do
     for _, sum in ipairs({'used', 'extra'}) do
       local field = sum .. ':' .. whole(left)
-      sums[sum] = sums[sum] - tonumber(redis.call('hget', key, field) or 0)
-      redis.call('hdel', key, field)
+      a[sum] = a[sum] - tonumber(redis.call('hget', a.key, field) or 0)
+      redis.call('hdel', a.key, field)
     end
   end
-  sums.since, sums.keeps, changed = since, math.max(sums.keeps, ends), true
+  a.since, a.keeps, a.changed = since, math.max(a.keeps, ends), true
 end
 
 -- Charge or refund what dead holders left. What is reserved is added up anew: a server that was
 -- killed while it wrote its file may come back with half of an operation that nobody was told of.
-if now >= sums.soonest then
-  sums.reserved, sums.soonest, changed = 0, 1e300, true
-  local fields = redis.call('hgetall', key)
+local function sweep(a)
+  a.reserved, a.soonest, a.changed = 0, 1e300, true
+  local fields = redis.call('hgetall', a.key)
   for i = 1, #fields, 2 do
     if string.sub(fields[i], 1, 6) == 'lease:' then
       local part, amount, state, expires = read(fields[i + 1])
       if not alive(state) then
-        if part < sums.since then redis.call('hdel', key, fields[i]) end
+        if part < a.since then redis.call('hdel', a.key, fields[i]) end
       elseif expires > now then
-        sums.reserved = sums.reserved + amount
-        sums.soonest = math.min(sums.soonest, expires)
+        a.reserved = a.reserved + amount
+        a.soonest = math.min(a.soonest, expires)
       else
-        if state == 'charge' then book('used', part, amount) end
-        write(fields[i], part, amount, state == 'charge' and 'charged' or 'refunded', expires)
+        if state == 'charge' then book(a, 'used', part, amount) end
+        write(a, fields[i], part, amount, state == 'charge' and 'charged' or 'refunded', expires)
       end
     end
   end
 end
 
-local operations = {}
-
-function operations.reserve()
-  local amount, limit, expires, lost = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
-  local most = limit + sums.extra
-  local granted = redis.call('hexists', key, name)
-  if granted == 0 and amount <= most - sums.used - sums.reserved then  -- a sum might be inexact
-    granted = 1
-    sums.reserved = sums.reserved + amount
-    write(name, math.max(part, sums.since), amount, lost, expires)
-    expect(expires)
-  end
-  return {granted, sums.used, sums.reserved, most}
+-- The i-th account as it is now, with what is asked of it.
+local function open(i)
+  local at = COMMON + EACH * (i - 1)
+  local part, since, ends = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+  local found = redis.call('hmget', KEYS[i], 'used', 'reserved', 'extra', 'since', 'keeps', 'soonest')
+  local a = {
+    key = KEYS[i], title = ARGV[at + 1], part = part, width = part - since, changed = false,
+    used = tonumber(found[1] or 0), reserved = tonumber(found[2] or 0), extra = tonumber(found[3] or 0),
+    since = tonumber(found[4] or since), keeps = tonumber(found[5] or ends), soonest = tonumber(found[6] or 1e300),
+    name = 'lease:' .. ARGV[at + 5], amount = tonumber(ARGV[at + 6]), limit = tonumber(ARGV[at + 7]),
+    percents = ARGV[at + 8],
+  }
+  if since > a.since then advance(a, since, ends) end
+  if now >= a.soonest then sweep(a) end
+  return a
 end
 
-function operations.settle()
-  local actual, most = tonumber(ARGV[9]), tonumber(ARGV[10]) + sums.extra
-  local text = redis.call('hget', key, name)
-  if not text then return {sums.used, most, 0} end
-  redis.call('hdel', key, name)
-  changed = true
+local function save(a)
+  if not a.changed then return end
+  redis.call('hset', a.key, 'of', a.title, 'used', whole(a.used), 'reserved', whole(a.reserved),
+    'extra', whole(a.extra), 'since', whole(a.since), 'keeps', exact(a.keeps), 'soonest', exact(a.soonest))
+  redis.call('pexpire', a.key, whole(math.ceil((math.max(a.keeps - now, 0) + grace) * 1000)))
+end
+
+local function reserve()
+  local accounts, fits, replies = {}, true, {}
+  for i = 1, #KEYS do
+    local a = open(i)
+    a.held = redis.call('hexists', a.key, a.name) == 1
+    a.fits = a.held or a.amount <= a.limit + a.extra - a.used - a.reserved  -- a sum might be inexact
+    accounts[i], fits = a, fits and a.fits
+  end
+  for i, a in ipairs(accounts) do
+    if fits and not a.held then
+      a.reserved = a.reserved + a.amount
+      write(a, a.name, math.max(a.part, a.since), a.amount, lost, expires)
+      expect(a, expires)
+    end
+    save(a)
+    replies[i] = {a.fits and 1 or 0, a.used, a.reserved, a.limit + a.extra}
+  end
+  return replies
+end
+
+local operations = {}
+
+function operations.settle(a)
+  local most, text = a.limit + a.extra, redis.call('hget', a.key, a.name)
+  if not text then return {a.used, most, 0} end
+  redis.call('hdel', a.key, a.name)
+  a.changed = true
   local part, amount, state = read(text)
-  if alive(state) then sums.reserved = sums.reserved - amount end
-  book('used', part, state == 'charged' and actual - amount or actual)
-  local reply = {sums.used, most, math.max(actual - amount, 0)}
-  for i = 11, #ARGV do
-    local percent, told = tonumber(ARGV[i]), 'told:' .. ARGV[i]
-    if sums.used > 0 and sums.used * 100 >= percent * most
-        and tonumber(redis.call('hget', key, told) or sums.since - 1) < sums.since then
-      redis.call('hset', key, told, whole(sums.since + width))
-      reply[#reply + 1] = percent
+  if alive(state) then a.reserved = a.reserved - amount end
+  book(a, 'used', part, state == 'charged' and a.amount - amount or a.amount)
+  local reply = {a.used, most, math.max(a.amount - amount, 0)}
+  for percent in string.gmatch(a.percents, '%d+') do
+    local told = 'told:' .. percent
+    if a.used > 0 and a.used * 100 >= tonumber(percent) * most
+        and tonumber(redis.call('hget', a.key, told) or a.since - 1) < a.since then
+      redis.call('hset', a.key, told, whole(a.since + a.width))
+      reply[#reply + 1] = tonumber(percent)
     end
   end
   return reply
 end
 
-function operations.renew()
-  local text = redis.call('hget', key, name)
+function operations.renew(a)
+  local text = redis.call('hget', a.key, a.name)
   if not text then return {0} end
   local part, amount, state = read(text)
   if not alive(state) then return {0} end
-  write(name, part, amount, state, tonumber(ARGV[9]))
-  expect(tonumber(ARGV[9]))
+  write(a, a.name, part, amount, state, expires)
+  expect(a, expires)
   return {1}
 end
 
-function operations.status()
-  return {sums.used, sums.reserved, sums.extra}
+function operations.status(a)
+  return {a.used, a.reserved, a.extra}
 end
 
-function operations.reset()
-  sums.used, sums.extra, changed = 0, 0, true
-  local fields = redis.call('hgetall', key)
+function operations.reset(a)
+  a.used, a.extra, a.changed = 0, 0, true
+  local fields = redis.call('hgetall', a.key)
   for i = 1, #fields, 2 do
     local kind = string.match(fields[i], '^(%a+):')
     if kind == 'lease' then
       local _, _, state = read(fields[i + 1])
-      if not alive(state) then redis.call('hdel', key, fields[i]) end
+      if not alive(state) then redis.call('hdel', a.key, fields[i]) end
     elseif kind then
-      redis.call('hdel', key, fields[i])
+      redis.call('hdel', a.key, fields[i])
     end
   end
   return {}
 end
 
-function operations.grant()
-  book('extra', math.max(part, sums.since), tonumber(ARGV[9]))
-  changed = true
+function operations.grant(a)
+  book(a, 'extra', math.max(a.part, a.since), a.amount)
+  a.changed = true
   return {}
 end
 
-local reply = operations[operation]()
-if changed then
-  redis.call('hset', key, 'of', title, 'used', whole(sums.used), 'reserved', whole(sums.reserved),
-    'extra', whole(sums.extra), 'since', whole(sums.since), 'keeps', exact(sums.keeps),
-    'soonest', exact(sums.soonest))
-  redis.call('pexpire', key, whole(math.ceil((math.max(sums.keeps - now, 0) + grace) * 1000)))
+if operation == 'reserve' then return reserve() end
+local replies = {}
+for i = 1, #KEYS do  -- one after the other: two may be the same account
+  local a = open(i)
+  replies[i] = operations[operation](a)
+  save(a)
 end
-return reply
+return replies
 """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
-    from agentguard.stores.ledger import Account, Lease, OnExpiry, Window
+    from agentguard.stores.ledger import Account, Lease, OnExpiry, Use, Window, Wish
 
 __all__ = ["SQLiteLedger"]
 
@@ -143,6 +143,23 @@ class _Entry:
         self.reserved += amount
         self.keeps = max(self.keeps, expires)
 
+    def settle(self, use: Use) -> Settled:
+        """Book it, once."""
+        lease, actual, limit, thresholds = use
+        most = limit + self.extra
+        found = self.lease(lease.id)
+        if found is None:
+            return Settled(self.used, most, 0, ())
+        part, amount, state = found
+        self.db.execute(
+            "DELETE FROM ledger_leases WHERE account = ? AND id = ?", (self.id, lease.id)
+        )
+        if state in {"charge", "refund"}:
+            self.reserved -= amount
+        self.book(part, actual - amount if state == "charged" else actual)
+        crossed = self.tell(most, thresholds)
+        return Settled(self.used, most, max(actual - amount, 0), crossed)
+
     def book(self, part: int, used: int, extra: int = 0) -> None:
         """Count it in `part`, if that still counts."""
         if part < self.since:
@@ -215,49 +232,45 @@ class SQLiteLedger(Ledger):
     def __repr__(self) -> str:
         return f"<SQLiteLedger {self._file.path!r}>"
 
-    def reserve(
-        self, lease: Lease, amount: int, limit: int, now: float, expires: float, lost: OnExpiry
-    ) -> Reserved:
+    def reserve_all(
+        self, wishes: Sequence[Wish], now: float, expires: float, lost: OnExpiry
+    ) -> list[Reserved]:
         """See `Ledger`."""
-        check(amount, limit)
+        for _, amount, limit in wishes:
+            check(amount, limit)
 
-        def work(entry: _Entry) -> Reserved:
-            most = limit + entry.extra
-            granted = entry.lease(lease.id) is not None
-            if not granted and entry.used + entry.reserved + amount <= most:
-                entry.hold(lease.id, amount, expires, lost)
-                granted = True
-            return Reserved(granted, entry.used, entry.reserved, most)
+        def transaction(db: sqlite3.Connection) -> list[Reserved]:
+            asked = [(_Entry(db, wish.lease.account, now), wish) for wish in wishes]
+            held = [entry.lease(wish.lease.id) is not None for entry, wish in asked]
+            room = [
+                known or entry.used + entry.reserved + wish.amount <= wish.limit + entry.extra
+                for known, (entry, wish) in zip(held, asked, strict=True)
+            ]
+            for known, (entry, wish) in zip(held, asked, strict=True):
+                if all(room) and not known:
+                    entry.hold(wish.lease.id, wish.amount, expires, lost)
+                entry.save()
+            return [
+                Reserved(fits, entry.used, entry.reserved, wish.limit + entry.extra)
+                for fits, (entry, wish) in zip(room, asked, strict=True)
+            ]
 
-        return self._transact(lease.account, now, work)
+        return self._file.write(transaction)
 
-    def settle(
-        self,
-        lease: Lease,
-        actual: int,
-        limit: int,
-        now: float,
-        thresholds: Sequence[int] = (),
-    ) -> Settled:
+    def settle_all(self, uses: Sequence[Use], now: float) -> list[Settled]:
         """See `Ledger`."""
-        check(actual, limit)
+        for _, actual, limit, _ in uses:
+            check(actual, limit)
 
-        def work(entry: _Entry) -> Settled:
-            most = limit + entry.extra
-            found = entry.lease(lease.id)
-            if found is None:
-                return Settled(entry.used, most, 0, ())
-            part, amount, state = found
-            entry.db.execute(
-                "DELETE FROM ledger_leases WHERE account = ? AND id = ?", (entry.id, lease.id)
-            )
-            if state in {"charge", "refund"}:
-                entry.reserved -= amount
-            entry.book(part, actual - amount if state == "charged" else actual)
-            crossed = entry.tell(most, thresholds)
-            return Settled(entry.used, most, max(actual - amount, 0), crossed)
+        def transaction(db: sqlite3.Connection) -> list[Settled]:
+            settled: list[Settled] = []
+            for use in uses:  # one after the other: two may be of the same account
+                entry = _Entry(db, use.lease.account, now)
+                settled.append(entry.settle(use))
+                entry.save()
+            return settled
 
-        return self._transact(lease.account, now, work)
+        return self._file.write(transaction)
 
     def renew(self, lease: Lease, now: float, expires: float) -> bool:
         """See `Ledger`."""
