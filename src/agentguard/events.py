@@ -226,12 +226,13 @@ class CacheHit(Event):
     `how` is "fresh"; "stale", where the answer was served after its time; "joined", where the same
     call was under way and its answer served this one too; "alike", where the question was asked
     before in other words; or "items", where every item of a call for embeddings was known. `age` is
-    in seconds, `usage` what the answer cost when it was made.
+    in seconds; `model` answered then, and `usage` is what it told.
     """
 
     cache: str
     how: str
     age: float
+    model: str | None
     usage: Usage | None
     price: Callable[[], Decimal | None] = field(repr=False)
 

@@ -56,8 +56,10 @@ class usage(Figures, Block):  # noqa: N801  a block reads like a verb, as contex
         estimated: how many attempts' figures are estimates.
         cost: US dollars, a `Decimal`, for everything that has a price; None where nothing has.
         unpriced: how many attempts' cost is not known, and is missing in `cost`.
-        saved: US dollars that the provider's cache has saved: what the tokens read from it would have
-            cost as plain input, less what they did, less what writes cost on top.
+        hits: how often `cache` answered, so that no model was asked.
+        saved: US dollars that caches have saved. Of `cache`: what its answers would have cost; of the
+            provider's: what the tokens read from it would have cost as plain input, less what they
+            did, less what writes cost on top.
 
     Examples:
         >>> from agentguard import context, retry, usage
@@ -79,7 +81,7 @@ class usage(Figures, Block):  # noqa: N801  a block reads like a verb, as contex
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.RLock()  # a listener that hears of a missing price may ask for sums
-        self._heard: deque[tuple[CallRecord, Bill | None]] = deque()
+        self._heard: deque[tuple[CallRecord, Bill | events.CacheHit | None]] = deque()
         self._rows: dict[_Row, Figures] = {}
 
     def surround(self, outer: Scope) -> Scope:
@@ -108,13 +110,15 @@ class usage(Figures, Block):  # noqa: N801  a block reads like a verb, as contex
 
     def _hear(self, event: events.Event) -> None:
         if isinstance(event, events.AttemptEnded):
-            bill = event.attempt.bill
+            bill: Bill | events.CacheHit | None = event.attempt.bill
         elif isinstance(event, events.LateResult):
             bill = event.attempt.bill
             if bill is None or bill.replaces is None:
                 return  # its end is still to come, and tells of it
         elif isinstance(event, events.CallEnded):
             bill = None
+        elif isinstance(event, events.CacheHit):
+            bill = event
         else:
             return
         self._heard.append((event.call, bill))
@@ -134,28 +138,31 @@ class usage(Figures, Block):  # noqa: N801  a block reads like a verb, as contex
         with self._lock:
             while self._heard:
                 call, bill = self._heard[0]
-                if bill is not None:
-                    self._bill(call, bill)
-                else:
+                if bill is None:
                     self._request(call)
+                elif isinstance(bill, events.CacheHit):
+                    for figures in (self, self._row(call, bill.model)):
+                        figures._hit(bill)  # noqa: SLF001  a base's own
+                else:
+                    self._bill(call, bill)
                 self._heard.popleft()
 
     def _bill(self, call: CallRecord, bill: Bill) -> None:
         for each, times in ((bill, 1), (bill.replaces, -1)):
             if each is not None and each.counted:
                 _ = each.cost  # a warning that is made an error comes out of here, and once
-                for figures in (self, self._row(call, each)):
+                for figures in (self, self._row(call, each.model)):
                     figures._add(each, times)  # noqa: SLF001  a base's own
 
     def _request(self, call: CallRecord) -> None:
         bills = [a.bill for a in call.attempts if a.bill is not None and a.bill.counted]
         if bills:
-            for figures in (self, self._row(call, bills[-1])):
+            for figures in (self, self._row(call, bills[-1].model)):
                 figures._requests += 1  # noqa: SLF001  a base's own
 
-    def _row(self, call: CallRecord, bill: Bill) -> Figures:
+    def _row(self, call: CallRecord, model: str | None) -> Figures:
         tags = tuple((key, _label(value)) for key, value in sorted(call.tags.items()))
-        return self._rows.setdefault((bill.model, tags), Figures())
+        return self._rows.setdefault((model, tags), Figures())
 
     def __repr__(self) -> str:
         return f"<usage: {self._sum()!r}>"
@@ -165,7 +172,7 @@ class usage(Figures, Block):  # noqa: N801  a block reads like a verb, as contex
 
     def __str__(self) -> str:
         total = self._sum()
-        if not total.attempts:
+        if not total.attempts and not total.hits:
             return "no model was asked"
         rows = [["", *_COLUMNS.values(), "cost"]]
         rows += [_cells(str(model), figures) for model, figures in self.by("model").items()]
@@ -175,6 +182,8 @@ class usage(Figures, Block):  # noqa: N801  a block reads like a verb, as contex
             "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
             for row in rows
         ]
+        if total.hits:
+            lines.append(f"{total.hits} answers came from a cache")
         if total.saved:
             sign = "-" if total.saved < 0 else ""
             lines.append(f"saved by caches: {sign}${abs(total.saved):f}")

@@ -121,7 +121,7 @@ class Asking:
         """The answer in an entry; None where it cannot be read, by this version or at all."""
         cache, call, colour = self.cache, self.call, value[:1]
         try:
-            packed = cache.answers.unpack(value[1:])
+            packed = cache.codec.unpack(value[1:])
         except Unreadable:
             return None
         if colour == HANDED and not call.runtime.is_async:
@@ -131,7 +131,8 @@ class Asking:
         if call.record is not None:
             _tell(reply.attempt, packed.about)
             price = functools.partial(_price, call, packed.about)
-            call.emit(events.CacheHit, cache.label, how, age, packed.about.usage, price)
+            known = packed.about
+            call.emit(events.CacheHit, cache.label, how, age, known.model, known.usage, price)
         return reply
 
     def _reply(self, packed: Packed, colour: bytes) -> Reply:
@@ -251,7 +252,7 @@ class Asking:
         raise shared(landed)
 
     async def _joined(self, tee: Tee) -> Reply | None:
-        if not tee.whole or tee.error is not None:
+        if not tee.joinable:
             return None
         attempt, runtime = Attempt(self.call), self.call.runtime
         attempt.recalled()
@@ -275,7 +276,8 @@ class Asking:
     def _tell_joined(self, tee: Tee, _: Outcome) -> None:
         known = about(tee.source.attempt)
         price = functools.partial(_price, self.call, known)
-        self.call.emit(events.CacheHit, self.cache.label, "joined", 0.0, known.usage, price)
+        told = ("joined", 0.0, known.model, known.usage, price)
+        self.call.emit(events.CacheHit, self.cache.label, *told)
 
     def _runtime(self, *, is_async: bool) -> Runtime:
         runtime = self.call.runtime
@@ -285,8 +287,10 @@ class Asking:
 def _tell(attempt: Attempt, known: About) -> None:
     """Which model answered then, where the answer itself does not say so."""
     reading = attempt.reading
-    reading.model = reading.model or known.model
-    reading.usage = reading.usage or known.usage
+    if reading.model is None:
+        reading.model = known.model
+    if reading.usage is None:
+        reading.usage = known.usage
 
 
 def _price(call: Call, known: About) -> Decimal | None:

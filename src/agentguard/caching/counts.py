@@ -64,5 +64,13 @@ class Counts:
         """All of it, with what the store holds."""
         with self._lock:
             hits = self._hits
-            kinds = (hits.get(how, 0) for how in ("stale", "joined", "alike"))
-            return CacheInfo(sum(hits.values()), self._misses, *kinds, self._skipped, entries, size)
+            return CacheInfo(
+                hits=sum(hits.values()),
+                misses=self._misses,
+                stale=hits.get("stale", 0),
+                joined=hits.get("joined", 0),
+                alike=hits.get("alike", 0),
+                skipped=self._skipped,
+                entries=entries,
+                bytes=size,
+            )

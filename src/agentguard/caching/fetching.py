@@ -100,7 +100,7 @@ class Fetching:
             self._flight.land(error if concerns_all(error) else ALONE)
 
     async def _keep(self, reply: Reply) -> None:
-        packed = self._cache.answers.pack(reply.value, about(reply.attempt))
+        packed = self._cache.codec.pack(reply.value, about(reply.attempt))
         value = self._colour() + packed
         if self._flight is not None:
             self._flight.land(value)
@@ -127,7 +127,7 @@ class Fetching:
         if reason is None:
             first = tee.times[0] if tee.times else 0.0
             times = [each - first for each in tee.times]
-            packed = self._cache.answers.pack_stream(tee.items, times, about(reply.attempt))
+            packed = self._cache.codec.pack_stream(tee.items, times, about(reply.attempt))
             value = self._colour(tee.source) + packed
         await self._put(value, reason, reply.attempt)
 

@@ -71,6 +71,11 @@ class Tee:
         """What has come."""
         return self.window[1]
 
+    @property
+    def joinable(self) -> bool:
+        """Whether one more caller would get all of it."""
+        return self.whole and self.error is None
+
     def attach(self, attempt: Attempt) -> Source:
         """The stream for one more caller, from the first item on.
 

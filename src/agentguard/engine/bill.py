@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from agentguard.engine.records import CallRecord
     from agentguard.engine.scope import Scope
     from agentguard.errors import Kind
+    from agentguard.events import CacheHit
     from agentguard.providers.shapes import Reading
 
 __all__ = ["Bill", "Figures", "cost_of", "forget_warnings", "request_of"]
@@ -184,6 +185,7 @@ class Figures:
         self._requests = self._attempts = self._estimated = self._unpriced = self._known = 0
         self._dollars = Decimal(0)
         self._saved = Decimal(0)
+        self._hits = 0
 
     def _sum(self) -> Figures:
         return self
@@ -251,8 +253,17 @@ class Figures:
 
     @property
     def saved(self) -> Decimal:
-        """US dollars that the provider's cache has saved, the surcharge of writes taken off."""
+        """US dollars that caches have saved, the surcharge of the provider's writes taken off."""
         return self._sum()._saved  # noqa: SLF001
+
+    @property
+    def hits(self) -> int:
+        """How often `cache` answered, so that no model was asked."""
+        return self._sum()._hits  # noqa: SLF001
+
+    def _hit(self, hit: CacheHit) -> None:
+        self._hits += 1
+        self._saved += hit.saved or 0
 
     def _add(self, bill: Bill, times: int = 1) -> None:
         """Add an attempt; with `times=-1` take it back."""
@@ -271,12 +282,17 @@ class Figures:
     @classmethod
     def of(cls, calls: Iterable[CallRecord]) -> Figures:
         """The figures of these calls and of the guarded calls made inside them."""
+        from agentguard.events import CacheHit
+
         figures = cls()
         for call in calls:
             bills = [each.bill for each in call.attempts if each.bill is not None]
             counted = [bill for bill in bills if bill.counted]
             for bill in counted:
                 figures._add(bill)
+            for event in call.events:
+                if isinstance(event, CacheHit):
+                    figures._hit(event)
             figures._requests += bool(counted) and call.outcome != "running"
             figures._merge(cls.of(call.children))
         return figures
@@ -290,6 +306,7 @@ class Figures:
         self._known += other._known
         self._dollars += other._dollars
         self._saved += other._saved
+        self._hits += other._hits
 
     def __repr__(self) -> str:
         return (

@@ -157,7 +157,7 @@ class Cache(Policy):
         )
         self.entries = open_entries(store, max_entries=max_entries, max_bytes=max_bytes)
         self.keys = Keys(ignore=ignore, key=key, version=version, share=share)
-        self.answers = Answers(types)
+        self.codec = Answers(types)
         self.share = share
         self.replay: Literal["at once", "paced"] = replay
         self.flights = Flights()
@@ -187,7 +187,7 @@ class Cache(Policy):
     def check(self, target: Target) -> None:
         """Refuse what could never be kept."""
         self.keys.check(target)
-        self.answers.check(target)
+        self.codec.check(target)
         if self.questions is not None:
             self.questions.semantic.check(target)
 
