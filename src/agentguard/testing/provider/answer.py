@@ -7,7 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from agentguard.testing.provider.prompt_caches import Served
 
 Finish = Literal["stop", "length", "tool_calls", "content_filter"]
 UsageField = Literal["input", "output", "cached", "cache_write", "reasoning"]
@@ -120,17 +122,22 @@ class Answer:
 class Tokens:
     """The usage of one answer; `input` includes what was cached, `output` the reasoning."""
 
-    __slots__ = ("cache_write", "cached", "input", "output", "reasoning")
+    __slots__ = ("cache_write", "cache_write_1h", "cached", "input", "output", "reasoning")
 
-    def __init__(self, body: Mapping[str, Any], answer: Answer) -> None:
+    def __init__(
+        self, body: Mapping[str, Any], answer: Answer, served: Served | None = None
+    ) -> None:
         said = len((answer.text or "").split()) + sum(len(t.pieces) for t in answer.tools)
         reasoning = len(answer.thinking.split())
         usage = answer.usage
-        self.input = usage.get("input", max(1, _prompt_words(body)))
+        self.input = usage.get("input", max(1, _count(body)))
         self.output = usage.get("output", max(1, said + reasoning))
         self.cached = usage.get("cached", 0)
         self.cache_write = usage.get("cache_write", 0)
+        self.cache_write_1h = 0
         self.reasoning = usage.get("reasoning", reasoning)
+        if served is not None and usage.keys().isdisjoint({"input", "cached", "cache_write"}):
+            self.input, self.cached, self.cache_write, self.cache_write_1h = served
 
     @property
     def total(self) -> int:
@@ -143,22 +150,32 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-_PROMPT_FIELDS = ("messages", "system", "input", "instructions", "contents", "systemInstruction")
+def _count(body: Mapping[str, Any]) -> int:
+    return sum(1 for name in _PROMPT_FIELDS for _ in prompt_words(body.get(name)))
 
 
-def _prompt_words(body: Mapping[str, Any]) -> int:
-    return sum(_count(body.get(name)) for name in _PROMPT_FIELDS)
+_PROMPT_FIELDS = (
+    "tools",
+    "system",
+    "instructions",
+    "systemInstruction",
+    "messages",
+    "input",
+    "contents",
+)
+_NOT_PROMPT = frozenset(
+    {"cache_control", "call_id", "id", "role", "tool_call_id", "tool_use_id", "type"}
+)
 
 
-def _count(value: object) -> int:
+def prompt_words(value: object) -> Iterator[str]:
+    """Yield the words of a part of a request, each of which is a token."""
     if isinstance(value, str):
-        return len(value.split())
-    if isinstance(value, list):
-        return sum(map(_count, cast("list[object]", value)))
-    if isinstance(value, dict):
-        fields = cast("dict[str, object]", value)
-        return sum(_count(item) for key, item in fields.items() if key not in _NOT_PROMPT)
-    return 0
-
-
-_NOT_PROMPT = frozenset({"role", "type", "id", "tool_call_id", "tool_use_id", "call_id"})
+        yield from value.split()
+    elif isinstance(value, list):
+        for item in cast("list[object]", value):
+            yield from prompt_words(item)
+    elif isinstance(value, dict):
+        for key, item in cast("dict[str, object]", value).items():
+            if key not in _NOT_PROMPT:
+                yield from prompt_words(item)

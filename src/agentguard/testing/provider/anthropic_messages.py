@@ -192,8 +192,8 @@ def _usage(tokens: Tokens, output: int) -> dict[str, Any]:
         "cache_read_input_tokens": tokens.cached,
         "cache_creation_input_tokens": tokens.cache_write,
         "cache_creation": {
-            "ephemeral_5m_input_tokens": tokens.cache_write,
-            "ephemeral_1h_input_tokens": 0,
+            "ephemeral_5m_input_tokens": tokens.cache_write - tokens.cache_write_1h,
+            "ephemeral_1h_input_tokens": tokens.cache_write_1h,
         },
         "service_tier": "standard",
     }

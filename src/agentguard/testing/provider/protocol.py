@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from agentguard.testing.provider.fault import Fault
     from agentguard.testing.provider.journal import Received
+    from agentguard.testing.provider.prompt_caches import Served
 
 Part = Literal["frame", "content", "finish"]
 """What a stream's event is: content, the terminal signal, or the frame around them."""
@@ -50,10 +51,10 @@ class Exchange:
 
     __slots__ = ("answer", "received", "tokens")
 
-    def __init__(self, received: Received, answer: Answer) -> None:
+    def __init__(self, received: Received, answer: Answer, served: Served | None = None) -> None:
         self.received = received
         self.answer = answer
-        self.tokens = Tokens(received.body, answer)
+        self.tokens = Tokens(received.body, answer, served)
 
     @property
     def model(self) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agentguard.testing.provider.connection import Connection
     from agentguard.testing.provider.fault import Fault
     from agentguard.testing.provider.journal import Received
+    from agentguard.testing.provider.prompt_caches import PromptCaches
 
 _HTML = (
     b"<html>\r\n<head><title>Bad Gateway</title></head>\r\n"
@@ -38,12 +39,14 @@ class Response:
         received: Received,
         fault: Fault,
         answer: Answer,
+        prompts: PromptCaches,
     ) -> None:
         self._connection = connection
         self._protocol = protocol
         self._received = received
         self._fault = fault
         self._answer = answer
+        self._prompts = prompts
         self._sent = 0
 
     def play(self) -> bool:
@@ -54,7 +57,7 @@ class Response:
         before = fault.after is None and fault.act in ("drop", "reset", "stall")
         if before and not self._strike():
             return False
-        exchange = Exchange(self._received, self._answer)
+        exchange = Exchange(self._received, self._answer, self._prompts.serve(self._received))
         if self._received.stream:
             return self._stream(list(self._protocol.events(exchange)))
         return self._unary(json.dumps(self._protocol.unary(exchange)).encode())

@@ -21,6 +21,8 @@ from agentguard.testing.provider.journal import Received
 from agentguard.testing.provider.openai_chat import OpenAIChat
 from agentguard.testing.provider.openai_embeddings import OpenAIEmbeddings
 from agentguard.testing.provider.openai_responses import OpenAIResponses
+from agentguard.testing.provider.prompt_blocks import refusal
+from agentguard.testing.provider.prompt_caches import PromptCaches
 from agentguard.testing.provider.respond import Response
 from agentguard.testing.provider.script import On, Schedule, Script, as_fault
 
@@ -72,6 +74,10 @@ class FakeProvider:
     one provider at once; it has one thread for each open connection. In a forked child the object
     keeps its URLs, which the parent still serves, and owns nothing.
 
+    Prompts are cached as Anthropic (where `cache_control` stands) and OpenAI (from 1,024 tokens on) do,
+    and the usage of good answers says what was read and written. A word is a token. Cached prompts
+    grow old on the library's clock: `FakeRuntime.advance(301)` ends five minutes.
+
     Args:
         answer: the text of a good answer, or a function from the request's JSON body to the text
             or to a fault.
@@ -86,6 +92,7 @@ class FakeProvider:
     ) -> None:
         self._answer = answer
         self._script = Script()
+        self._prompts = PromptCaches()
         self._records: deque[Received] = deque(maxlen=journal_size)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
@@ -209,8 +216,9 @@ class FakeProvider:
         return self
 
     def clear(self) -> Self:
-        """Forget outages, scripts, the schedule and the journal; keep serving."""
+        """Forget outages, scripts, the schedule, cached prompts and the journal; keep serving."""
         self._script.clear()
+        self._prompts.clear()
         with self._lock:
             self._records.clear()
         return self
@@ -297,7 +305,7 @@ class FakeProvider:
             fault = self._choose(received)
             received.answered = fault
             answer = self._words(fault, received)
-            return Response(connection, protocol, received, fault, answer).play()
+            return Response(connection, protocol, received, fault, answer, self._prompts).play()
         except Gone:
             received.client_disconnected = not self._closing.is_set()
             return False
@@ -316,6 +324,9 @@ class FakeProvider:
             return _NOT_FOUND
         if not received.body:
             return _NOT_JSON
+        refused = refusal(received.body) if received.protocol == "anthropic" else None
+        if refused is not None:
+            return faults.status(400, message=refused)
         return self._script.next(received) or self._default(received)
 
     def _default(self, received: Received) -> Fault:
@@ -355,6 +366,7 @@ class FakeProvider:
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._script = Script()
+        self._prompts = PromptCaches()
         for connection in self._connections:
             connection.forget()
         self._connections = set()
