@@ -29,6 +29,7 @@ class Target:
         blind: whether a policy that must see its model call has seen none.
         ends: whether a stream of it has shown a terminal signal, so that a stream without one is
             cut; always known for providers that never omit it.
+        plans: what policies have worked out for it, each under itself.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Target:
         "hands_back",
         "is_async",
         "name",
+        "plans",
         "shape",
         "streams",
         "tool",
@@ -58,6 +60,7 @@ class Target:
         self.streams = self.shape in {"generator", "asyncgen"}
         self.hands_back = _of_async_client(fn)
         self.ends = False
+        self.plans: dict[object, Any] = {}
         self._endpoint: Endpoint | None = None
 
     def __repr__(self) -> str:
@@ -93,6 +96,7 @@ class Target:
         """The same callable under another name, for a call with other arguments."""
         other = copy.copy(self)
         other.name = name
+        other.plans = {}
         return other
 
 

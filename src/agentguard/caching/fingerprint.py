@@ -1,0 +1,290 @@
+"""What a function is: its code, its constants, and the values it reads from around itself.
+
+An edited prompt template must not serve old answers, be it in the function, in a helper that it
+calls, a constant of a module, an attribute of a class or a free variable. What the code itself
+changes is state, not a constant, and does not count.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import sysconfig
+import types
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from agentguard.caching.canonical import NoForm, canonical, name_of_class, packed
+from agentguard.caching.objects import SECRET, client_form
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = ["Fingerprint", "callable_form", "class_form"]
+
+_LIBRARY: Final = tuple(
+    {*map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib"))} | {"<frozen"}
+)
+_DEEPEST: Final = 4
+_MISSING: Final[Any] = object()
+_HAS_NO_DOC: Final = {"<lambda>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>"}
+
+
+class Fingerprint:
+    """The fingerprint of a function, followed when what it reads changes.
+
+    Args:
+        fn: a function, or anything else that can be called.
+    """
+
+    __slots__ = ("_code", "_fn", "_form", "_watched")
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self._fn = fn
+        self._read()
+
+    def _read(self) -> None:
+        survey = _Survey(self._fn)
+        self._form = packed(survey.parts)
+        self._watched = survey.watched
+        self._code = getattr(self._fn, "__code__", None)
+
+    def form(self) -> bytes:
+        """The form as of now."""
+        if getattr(self._fn, "__code__", None) is not self._code:
+            self._read()
+        for namespace, name, value in self._watched:
+            if namespace.get(name, _MISSING) is not value:
+                self._read()
+                break
+        return self._form
+
+
+class _Survey:
+    """Everything that is reached from one function."""
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self.parts: list[Any] = []
+        self.watched: list[tuple[Any, str, Any]] = []
+        self._home = _package(fn)
+        self._names: set[str] = set()
+        self._stored: set[str] = set()
+        self._seen: dict[int, Any] = {}
+        self._functions: list[types.FunctionType] = []
+        self._follow(fn, 0)
+        for function in self._functions:  # grows while it is read
+            self._names_of(function.__code__)
+            for value in (*_cells(function).values(), *self._globals(function).values()):
+                self._follow(value, 0)
+        for function in self._functions:
+            self._write(function)
+
+    # Which functions
+
+    def _follow(self, value: Any, depth: int) -> None:
+        """Find the functions in a value."""
+        if depth > _DEEPEST or id(value) in self._seen:
+            return
+        if isinstance(value, types.FunctionType):
+            self._seen[id(value)] = value
+            if self._own(value):
+                self._functions.append(value)
+            else:  # a library's wrapper around one of ours
+                for inner in _cells(value).values():
+                    self._follow(inner, depth + 1)
+        elif isinstance(value, types.MethodType):
+            self._follow(value.__func__, depth)
+        elif isinstance(value, functools.partial):
+            self._follow(value.func, depth)
+            for each in (*value.args, *value.keywords.values()):
+                self._follow(each, depth + 1)
+        elif isinstance(value, (classmethod, staticmethod)):
+            self._follow(cast("Any", value).__func__, depth)
+        elif isinstance(value, property):
+            self._follow(value.fget, depth)
+        elif callable(getattr(value, "__wrapped__", None)) and not isinstance(value, type):
+            self._follow(value.__wrapped__, depth + 1)
+        elif _holds_names(value):
+            self._seen[id(value)] = value
+            for name in sorted(self._names):
+                inner = vars(value).get(name, _MISSING)
+                if inner is not _MISSING:
+                    self._follow(inner, depth + 1)
+
+    def _own(self, function: types.FunctionType) -> bool:
+        return _package(function) == self._home or not function.__code__.co_filename.startswith(
+            _LIBRARY
+        )
+
+    def _names_of(self, code: types.CodeType) -> None:
+        for inner in _codes(code):
+            self._names.update(inner.co_names)
+            for step in dis.get_instructions(inner):
+                if step.opname in {"STORE_GLOBAL", "STORE_ATTR", "STORE_DEREF"}:
+                    self._stored.add(str(step.argval))
+
+    @staticmethod
+    def _globals(function: types.FunctionType) -> dict[str, Any]:
+        names = {name for code in _codes(function.__code__) for name in code.co_names}
+        space = function.__globals__
+        return {name: space[name] for name in sorted(names) if name in space}
+
+    # What they are
+
+    def _write(self, function: types.FunctionType) -> None:
+        code = function.__code__
+        doc = "__doc__" in self._names or function is not self._functions[0]
+        around = {
+            "defaults": self._value(function.__defaults__, 0),
+            "keywords": self._value(function.__kwdefaults__, 0),
+        }
+        for name, value in _cells(function).items():
+            around[f"free {name}"] = self._constant(None, name, value)
+        for name, value in self._globals(function).items():
+            around[f"global {name}"] = self._constant(function.__globals__, name, value)
+        self.parts.append([function.__module__, function.__qualname__, _code(code, doc), around])
+
+    def _constant(self, space: Mapping[str, Any] | None, name: str, value: Any) -> Any:
+        if name in self._stored:
+            return None
+        if space is not None and isinstance(value, (str, bytes, int, float, tuple, frozenset)):
+            self.watched.append((space, name, value))
+        return self._value(value, 0)
+
+    def _value(self, value: Any, depth: int) -> Any:
+        """The form of what the code reads: never a refusal, since it is no argument."""
+        if isinstance(value, types.FunctionType):
+            return "function", value.__module__, value.__qualname__
+        client = client_form(value)
+        if client is not None:
+            return client
+        if isinstance(value, types.ModuleType):
+            return "module", value.__name__, self._attributes(value, depth)
+        if isinstance(value, type):
+            return "class", name_of_class(value), self._attributes(value, depth)
+        try:
+            packed(value)
+        except NoForm:
+            kind = type(value)
+            return "object", name_of_class(kind), self._attributes(value, depth)
+        return canonical(value)
+
+    def _attributes(self, value: Any, depth: int) -> Any:
+        """The constants among the attributes: those that the code names, and an object's texts."""
+        if depth > _DEEPEST or not _holds_names(value):
+            return None
+        space = vars(value)
+        texts = not isinstance(value, (type, types.ModuleType))
+        found: dict[str, Any] = {}
+        for name in sorted(name for name in space if isinstance(name, str)):
+            inner = space[name]
+            named = name in self._names or (texts and isinstance(inner, str))
+            if named and name not in self._stored and not SECRET.search(name):
+                if isinstance(inner, (str, bytes, tuple)):
+                    self.watched.append((space, name, inner))
+                found[name] = self._value(inner, depth + 1)
+        return found
+
+
+def _holds_names(value: Any) -> bool:
+    """Whether it has attributes of its own to look at: a module, class or object of the user's."""
+    if isinstance(value, types.ModuleType):
+        return not str(getattr(value, "__file__", None) or "<frozen").startswith(_LIBRARY)
+    if isinstance(value, types.FunctionType) or not hasattr(value, "__dict__"):
+        return False
+    return type(value).__module__ != "builtins" or isinstance(value, type)
+
+
+def _package(fn: Any) -> str:
+    module = getattr(fn, "__module__", None)
+    return str(module).partition(".")[0]
+
+
+def _cells(function: types.FunctionType) -> dict[str, Any]:
+    """The values of the free variables."""
+    found: dict[str, Any] = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:  # not bound yet
+            continue
+    return found
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for each in code.co_consts:
+        if isinstance(each, types.CodeType):
+            yield from _codes(each)
+
+
+def _code(code: types.CodeType, doc: bool = True) -> Any:
+    """What runs: not the lines it stands in."""
+    consts = [*code.co_consts]
+    if not doc and consts and isinstance(consts[0], str) and code.co_name not in _HAS_NO_DOC:
+        consts[0] = None
+    return (
+        "code",
+        code.co_code,
+        [_code(each) if isinstance(each, types.CodeType) else canonical(each) for each in consts],
+        [*code.co_names],
+        [*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]],
+        [*code.co_freevars],
+        [code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags],
+        code.co_exceptiontable,
+    )
+
+
+def callable_form(value: Any) -> Any:
+    """The form of a callable that is given as an argument; None for what only happens to be one.
+
+    Raises:
+        NoForm: where it holds on to something that has none.
+    """
+    if isinstance(value, functools.partial):
+        inner = [canonical(value.func), canonical([*value.args]), canonical(value.keywords)]
+        return "partial", *inner
+    if isinstance(value, types.MethodType):
+        return "method", canonical(value.__self__), canonical(value.__func__)
+    if isinstance(value, (types.BuiltinFunctionType, types.MethodWrapperType)):
+        owner: Any = value.__self__
+        if not isinstance(owner, types.ModuleType):
+            return "method", canonical(owner), value.__name__
+        return "function", owner.__name__, value.__name__
+    if not isinstance(value, types.FunctionType):
+        return None
+    for each in _cells(value).values():
+        if each is not value:
+            packed(each)
+    told = {name: _annotation(each) for name, each in value.__annotations__.items()}
+    return "function", value.__doc__, told, Fingerprint(value).form()
+
+
+def _annotation(value: Any) -> Any:
+    return value if isinstance(value, str) else canonical(value)
+
+
+_schemas: Final[dict[type, Any]] = {}
+
+
+def class_form(kind: Any) -> Any:
+    """The form of a class: the schema of a pydantic model, what is written in it of any other."""
+    name = name_of_class(kind)
+    if hasattr(kind, "__pydantic_core_schema__"):
+        try:
+            return "type", name, canonical(kind.model_json_schema())
+        except Exception:  # a field that JSON has no schema for
+            return "type", name, [*map(str, kind.model_fields.values())]
+    if kind.__module__ == "builtins":
+        return "type", name
+    held: dict[str, Any] = {}
+    for key, each in vars(kind).items():
+        if isinstance(each, types.FunctionType):
+            held[key] = _code(each.__code__)
+        elif isinstance(each, (str, bytes, int, float, tuple)) and key != "__module__":
+            try:
+                packed(each)
+            except NoForm:
+                continue
+            held[key] = each
+    told = {key: str(each) for key, each in vars(kind).get("__annotations__", {}).items()}
+    return "type", name, canonical(held), told

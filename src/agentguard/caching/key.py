@@ -1,0 +1,243 @@
+"""The key of a call: everything that can change its answer, as a digest."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from agentguard.caching.beside import beside
+from agentguard.caching.canonical import NoForm, packed
+from agentguard.caching.fingerprint import Fingerprint
+from agentguard.caching.objects import owner_form
+from agentguard.engine.arguments import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from agentguard.engine.call import Call
+    from agentguard.engine.target import Target
+
+__all__ = ["Keys"]
+
+_FORMAT: Final = 1
+"""Part of every key: raised when the same request gets another form."""
+
+_NOBODY: Final = packed([None, None])
+_POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class Keys:
+    """What makes the keys of one cache.
+
+    Args:
+        ignore: names of arguments that do not change the answer.
+        key: a function of the call's arguments that returns what identifies the answer.
+        version: part of every key.
+        share: who may be answered with what somebody else asked: None, nobody; "tenant", the users
+            of one tenant; "all", everybody.
+    """
+
+    def __init__(
+        self,
+        *,
+        ignore: Sequence[str] = (),
+        key: Callable[..., object] | None = None,
+        version: str | int | None = None,
+        share: Literal["tenant", "all"] | None = None,
+    ) -> None:
+        plain("cache", "key", key, "a function of the call's arguments")
+        if version is not None and not isinstance(version, (str, int)):
+            raise TypeError(f"cache(version=) is a str or an int, not {type(version).__name__}")
+        self._ignore = frozenset(ignore)
+        self._key = key
+        self._version = version
+        self._share = share
+
+    def check(self, target: Target) -> None:
+        """Refuse at decoration what no call of `target` could mean."""
+        parameters = _parameters(target.fn)
+        if parameters is None or any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+            return
+        known = {*parameters, "self"} if hasattr(target.fn, "__self__") else {*parameters}
+        unknown = sorted(self._ignore - known)
+        if unknown:
+            raise TypeError(
+                f"cache(ignore={unknown[0]!r}): {target.name} has no such argument, only "
+                f"{', '.join(parameters) or 'none'}"
+            )
+
+    def of(self, call: Call) -> str:
+        """The key of a call.
+
+        Raises:
+            TypeError: for an argument without a canonical form, by name.
+        """
+        plan = call.target.plans.get(self) or self._plan(call.target)
+        given: Any
+        if self._key is None:
+            given = plan.given(call.args, call.kwargs)
+        else:
+            model = call.target.given(call.kwargs).get("model")
+            given = ["key", self._key(*call.args, **call.kwargs), model]
+        try:
+            said = packed(given)
+        except NoForm as error:
+            raise self._refusal(call.target, given, error) from None
+        return sha256(b"".join((plan.head(), self._whose(call), said))).hexdigest()
+
+    def _whose(self, call: Call) -> bytes:
+        """Whose answers may be given."""
+        tags = call.scope.tags
+        if not tags or self._share == "all":
+            return _NOBODY
+        user = tags.get("user") if self._share is None else None
+        try:
+            return packed([tags.get("tenant"), user])
+        except NoForm as error:
+            raise TypeError(
+                f"answers are kept apart by the tenant and the user of context(...), and {error}: "
+                "give their ids there, as str or int"
+            ) from None
+
+    def _plan(self, target: Target) -> _Plan:
+        plan = target.plans[self] = _Plan(target, self._ignore, self._version)
+        return plan
+
+    def _refusal(self, target: Target, given: Any, error: NoForm) -> TypeError:
+        if self._key is not None:
+            return TypeError(
+                f"what cache(key=) returned for {target.name} cannot be part of a key: {error}. "
+                "Let it return texts, numbers, or lists and dicts of them"
+            )
+        name, what = _blamed(given) or ("an argument", error.what)
+        wish = f'cache(ignore=("{name}",))'
+        if name == "self":
+            return TypeError(
+                f"cache cannot tell apart the objects that {target.name} is called on: {what} has "
+                "no canonical form. Give the class a method __cache_key__ that returns what "
+                f"identifies its answers, make it a dataclass, or write {wish} if all of its "
+                "objects give the same ones"
+            )
+        return TypeError(
+            f"cache cannot make the argument {name!r} of {target.name} part of a key: {what} has no "
+            f"canonical form. If it does not change the answer, write {wish}; else let cache(key=) "
+            "be a function of the arguments that returns what does"
+        )
+
+
+class _Plan:
+    """What is worked out once for the calls of one target."""
+
+    __slots__ = (
+        "_defaults",
+        "_fingerprint",
+        "_fixed",
+        "_head",
+        "_names",
+        "_odd",
+        "_only",
+        "_owner",
+        "_parts",
+        "_rest",
+        "_without",
+    )
+
+    def __init__(self, target: Target, ignore: frozenset[str], version: str | int | None) -> None:
+        fn: Any = target.fn
+        self._fixed: functools.partial[Any] | None = None
+        if isinstance(fn, functools.partial):  # one of a partial is made into one
+            self._fixed, fn = fn, fn.func
+        never, self._parts = beside(target)
+        self._without = never | ignore
+        self._odd = self._without | self._parts.keys()
+        endpoint = target.endpoint
+        owner: Any = getattr(fn, "__self__", None)
+        self._owner = owner_form(fn, owner, endpoint.provider)
+        if "self" in ignore:
+            self._owner = None
+        told = [_FORMAT, version, endpoint.provider, endpoint.base_url, endpoint.model]
+        self._head = packed([told, target.name, getattr(fn, "__qualname__", None)])
+        sent = endpoint.provider is not None and owner is not None
+        self._fingerprint = None if sent else Fingerprint(fn)
+        self._names: tuple[str, ...] = ()
+        self._defaults: dict[str, Any] = {}
+        self._rest = True
+        self._only: frozenset[str] | None = None
+        parameters = _parameters(fn)
+        if parameters is not None:
+            self._read(parameters, ignore)
+
+    def _read(self, parameters: Mapping[str, inspect.Parameter], ignore: frozenset[str]) -> None:
+        self._names = tuple(n for n, each in parameters.items() if each.kind in _POSITIONAL)
+        for name, each in parameters.items():
+            if each.default is not each.empty and name not in self._without:
+                try:
+                    packed(each.default)
+                except NoForm:
+                    continue
+                part = self._parts.get(name)
+                self._defaults[name] = each.default if part is None else part(each.default)
+            if each.kind is each.VAR_POSITIONAL:
+                self._rest = name not in ignore
+            if each.kind is each.VAR_KEYWORD and name in ignore:
+                self._only = frozenset(parameters)
+
+    def head(self) -> bytes:
+        """The target: where it sends what, or what its code is."""
+        if self._fingerprint is None:
+            return self._head
+        return self._head + self._fingerprint.form()
+
+    def given(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The arguments of a call that count, by name where they have one."""
+        if self._fixed is not None:
+            args, kwargs = (*self._fixed.args, *args), {**self._fixed.keywords, **kwargs}
+        given, more = kwargs, args
+        if args:
+            given = {**dict(zip(self._names, args, strict=False)), **kwargs}
+            more = args[len(self._names) :]
+            if len(given) + len(more) != len(args) + len(kwargs):  # one name twice
+                return [[*args], kwargs, None]
+        if not self._odd.isdisjoint(given):
+            given = self._counting(given)
+        if self._only is not None:
+            given = {name: each for name, each in given.items() if name in self._only}
+        if self._defaults:
+            given = {**self._defaults, **given}
+        if self._owner is not None:
+            return [given, [*more] if self._rest else None, self._owner()]
+        return [given, [*more]] if more and self._rest else given
+
+    def _counting(self, given: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, each in given.items():
+            if name not in self._without:
+                part = self._parts.get(name)
+                value = each if part is None else part(each)
+                if value is not None or part is None or name in self._defaults:
+                    found[name] = value
+        return found
+
+
+def _parameters(fn: Any) -> Mapping[str, inspect.Parameter] | None:
+    try:
+        return inspect.signature(fn, follow_wrapped=False).parameters
+    except (TypeError, ValueError):
+        return None
+
+
+def _blamed(given: Any) -> tuple[str, str] | None:
+    """Which argument has no canonical form, and why."""
+    named: Any = given if isinstance(given, dict) else {}
+    if isinstance(given, list):
+        named = {**given[0]} if isinstance(given[0], dict) else {}
+        named |= {"self": given[2]} if len(given) > 2 else {}
+        named |= {f"*{index}": each for index, each in enumerate(given[1] or ())}
+    for name, value in named.items():
+        try:
+            packed(value)
+        except NoForm as error:
+            return name, error.what
+    return None
