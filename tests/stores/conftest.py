@@ -88,6 +88,12 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite files are looked for at each operation, not only twenty times a second."""
+    monkeypatch.setattr(sqlite_file, "LATELY", 0.0)
+
+
+@pytest.fixture
 def handles(store: object, patient: None) -> Iterator[Handles]:
     """Make ledgers on the store; memory has only one."""
     made: list[Ledger] = []

@@ -179,7 +179,7 @@ def test_tables_of_another_version_are_refused(path: Path, entries: SQLiteEntrie
         entries.get("faq", "a", NOW)
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("patient", "watchful")
 def test_a_file_that_is_deleted_is_made_anew(path: Path, entries: SQLiteEntries):
     """That is how one empties a cache by hand; nothing of the old file is given."""
     entries.put("faq", "a", entry(), NOW)

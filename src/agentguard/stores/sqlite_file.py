@@ -25,6 +25,9 @@ __all__ = ["SQLiteFile", "Tables"]
 
 T = TypeVar("T")
 
+LATELY: Final = 0.05
+"""Seconds for which a file that was there is believed to be: to look costs a fifth of a read."""
+
 
 class Tables(NamedTuple):
     """What one kind of store keeps in a file.
@@ -57,6 +60,7 @@ class SQLiteFile:
         self._tables = tables
         self._db: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._sure = 0.0
         survive(self)
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -107,7 +111,10 @@ class SQLiteFile:
     def _connected(self, end: float) -> sqlite3.Connection:
         """The connection to the file that is there now."""
         if self._db is not None:
+            if end < self._sure:
+                return self._db
             if self._file == _identity(self.path):
+                self._sure = end + LATELY
                 return self._db
             self._disconnect()
         if self._file is not None and self._tables.deleted and _identity(self.path) is None:
