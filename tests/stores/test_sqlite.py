@@ -113,6 +113,7 @@ def test_a_file_that_may_not_be_written():
         shutil.rmtree(folder)
 
 
+@pytest.mark.usefixtures("watchful")
 def test_a_file_that_is_deleted_is_not_made_anew_in_silence(path: Path, ledger: SQLiteLedger):
     """It would forget what was spent; a file that is put there again is used."""
     take(ledger, account(), 100)
