@@ -23,6 +23,7 @@ QUESTIONS: dict[str, tuple[str, str]] = {
     "streams": (HERE, "What a chunk of a stream costs"),
     "concurrency": (HERE, "How many calls run at once"),
     "imports": (HERE, "What importing costs"),
+    "answers": (HERE, "What keeping an answer costs"),
 }
 """By name: which interpreter answers it, and its title on the page."""
 
