@@ -61,7 +61,7 @@ def measure(folder: str, port: int, size: int) -> list[Row]:
     plain.flushall()
     peer = diskcache.Cache(f"{folder}/diskcache-{size}")
     stores = {
-        "memory": open_entries(max_bytes=MANY * size),
+        "memory": open_entries(max_entries=MANY, max_bytes=MANY * size),
         "SQLite": open_entries(f"sqlite:///{folder}/answers-{size}.db"),
         "Redis": open_entries(f"redis://127.0.0.1:{port}/0"),
     }

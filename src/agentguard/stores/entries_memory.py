@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MemoryEntries"]
 
-MAX_ENTRIES: Final = 10_000
+MAX_ENTRIES: Final = 1_000
 MAX_BYTES: Final = 100_000_000
 
 
