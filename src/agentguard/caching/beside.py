@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard.caching.canonical import NoForm, fields_of, name_of_class, packed
@@ -10,6 +9,8 @@ from agentguard.caching.headers import counting_headers
 from agentguard.caching.objects import client_form
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from agentguard.engine.target import Target
 
 __all__ = ["beside"]

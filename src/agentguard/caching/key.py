@@ -7,11 +7,13 @@ import inspect
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from agentguard.caching.asked import ASKED, asked
 from agentguard.caching.beside import beside
 from agentguard.caching.canonical import NoForm, packed
 from agentguard.caching.fingerprint import Fingerprint
 from agentguard.caching.objects import owner_form
 from agentguard.engine.arguments import plain
+from agentguard.providers.embeddings import items_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,17 +77,81 @@ class Keys:
             TypeError: for an argument without a canonical form, by name.
         """
         plan = call.target.plans.get(self) or self._plan(call.target)
-        given: Any
-        if self._key is None:
-            given = plan.given(call.args, call.kwargs)
-        else:
-            model = call.target.given(call.kwargs).get("model")
-            given = ["key", self._key(*call.args, **call.kwargs), model]
+        given = self._given(plan, call)
         try:
             said = packed(given)
         except NoForm as error:
             raise self._refusal(call.target, given, error) from None
-        return sha256(b"".join((plan.head(), self._whose(call), said))).hexdigest()
+        return sha256(plan.head() + self._whose(call) + said).hexdigest()
+
+    def around(self, call: Call) -> tuple[str, str] | None:
+        """For a search by meaning: a digest of everything else, and what the user said last.
+
+        None where the last turn is not a user's text. With `key=`, the text is what that returns.
+
+        Raises:
+            TypeError: for an argument without a canonical form, by name.
+        """
+        plan = call.target.plans.get(self) or self._plan(call.target)
+        given = self._given(plan, call)
+        if self._key is not None:
+            _, text, model = given
+            if not isinstance(text, str):
+                return None
+            return self._rest(call, plan, given, ["key", ASKED, model]).hexdigest(), text
+        named, more = (given, []) if isinstance(given, dict) else (given[0], given[1:])
+        found = asked(named, plan.names) if isinstance(named, dict) else None
+        if found is None:
+            return None
+        text, rest = found
+        return self._rest(call, plan, given, [rest, *more]).hexdigest(), text
+
+    def each(self, call: Call, name: str) -> tuple[list[Any], list[str]]:
+        """The items of an argument, and a digest for each that includes everything else.
+
+        Args:
+            call: the call.
+            name: of the argument.
+
+        Raises:
+            TypeError: for an argument that holds no list, or that has no canonical form.
+        """
+        plan = call.target.plans.get(self) or self._plan(call.target)
+        given = plan.given(call.args, call.kwargs)
+        named, more = (given, []) if isinstance(given, dict) else (given[0], given[1:])
+        held = named.get(name) if isinstance(named, dict) else None
+        items = items_of(call.target, held)
+        if items is None:
+            raise TypeError(
+                f"cache(each={name!r}) takes {call.target.name} apart by a list in its argument "
+                f"{name!r}, which holds {_told(held)}"
+            )
+        rest: Any = [{**named, name: ASKED}, *more]
+        if self._key is not None:
+            rest = self._given(plan, call)
+        digest = self._rest(call, plan, given, rest)
+        digests: list[str] = []
+        for item in items:
+            own = digest.copy()
+            try:
+                own.update(packed(item))
+            except NoForm as error:
+                raise self._refusal(call.target, {name: item}, error) from None
+            digests.append(own.hexdigest())
+        return items, digests
+
+    def _given(self, plan: _Plan, call: Call) -> Any:
+        """What identifies the answer: the arguments, or what `key=` makes of them."""
+        if self._key is None:
+            return plan.given(call.args, call.kwargs)
+        model = call.target.given(call.kwargs).get("model")
+        return ["key", self._key(*call.args, **call.kwargs), model]
+
+    def _rest(self, call: Call, plan: _Plan, given: Any, rest: Any) -> Any:
+        try:
+            return sha256(plan.head() + self._whose(call) + packed(["rest", rest]))
+        except NoForm as error:
+            raise self._refusal(call.target, given, error) from None
 
     def _whose(self, call: Call) -> bytes:
         """Whose answers may be given."""
@@ -106,7 +172,7 @@ class Keys:
         return plan
 
     def _refusal(self, target: Target, given: Any, error: NoForm) -> TypeError:
-        if self._key is not None:
+        if self._key is not None and isinstance(given, list):
             return TypeError(
                 f"what cache(key=) returned for {target.name} cannot be part of a key: {error}. "
                 "Let it return texts, numbers, or lists and dicts of them"
@@ -135,13 +201,13 @@ class _Plan:
         "_fingerprint",
         "_fixed",
         "_head",
-        "_names",
         "_odd",
         "_only",
         "_owner",
         "_parts",
         "_rest",
         "_without",
+        "names",
     )
 
     def __init__(self, target: Target, ignore: frozenset[str], version: str | int | None) -> None:
@@ -161,7 +227,7 @@ class _Plan:
         self._head = packed([told, target.name, getattr(fn, "__qualname__", None)])
         sent = endpoint.provider is not None and owner is not None
         self._fingerprint = None if sent else Fingerprint(fn)
-        self._names: tuple[str, ...] = ()
+        self.names: tuple[str, ...] = ()
         self._defaults: dict[str, Any] = {}
         self._rest = True
         self._only: frozenset[str] | None = None
@@ -170,7 +236,7 @@ class _Plan:
             self._read(parameters, ignore)
 
     def _read(self, parameters: Mapping[str, inspect.Parameter], ignore: frozenset[str]) -> None:
-        self._names = tuple(n for n, each in parameters.items() if each.kind in _POSITIONAL)
+        self.names = tuple(n for n, each in parameters.items() if each.kind in _POSITIONAL)
         for name, each in parameters.items():
             if each.default is not each.empty and name not in self._without:
                 try:
@@ -196,8 +262,8 @@ class _Plan:
             args, kwargs = (*self._fixed.args, *args), {**self._fixed.keywords, **kwargs}
         given, more = kwargs, args
         if args:
-            given = {**dict(zip(self._names, args, strict=False)), **kwargs}
-            more = args[len(self._names) :]
+            given = {**dict(zip(self.names, args, strict=False)), **kwargs}
+            more = args[len(self.names) :]
             if len(given) + len(more) != len(args) + len(kwargs):  # one name twice
                 return [[*args], kwargs, None]
         if not self._odd.isdisjoint(given):
@@ -219,6 +285,10 @@ class _Plan:
                 if value is not None or part is None or name in self._defaults:
                     found[name] = value
         return found
+
+
+def _told(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
 
 
 def _parameters(fn: Any) -> Mapping[str, inspect.Parameter] | None:

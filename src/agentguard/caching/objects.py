@@ -14,8 +14,6 @@ from agentguard.providers.evidence import read
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agentguard.caching.headers import counting_headers
-from agentguard.providers.endpoint import Endpoint
 
 __all__ = ["client_form", "object_form", "owner_form"]
 
@@ -64,7 +62,7 @@ def client_form(value: Any) -> Any:
     package = kind.__module__.partition(".")[0]
     if package in {"builtins", "types", "functools"}:
         return None
-    seen: Endpoint = endpoint(value)
+    seen = endpoint(value)
     if seen.provider is not None:
         return "client", name_of_class(kind), seen.provider, seen.base_url, seen.model
     if package in _CLIENTS and kind.__name__.endswith(("Client", "Session", "PoolManager")):
