@@ -1,7 +1,7 @@
 """Answers as bytes and back: of the type they were, exactly, each time a new object.
 
-The bytes are lines: a mark (version, kind, checksum), what is known about the call, the layouts of
-the objects, and the body, which may be compressed. Text is kept as it is. Nothing is pickled, and a
+The bytes begin with a mark: version, kind, checksum. Lines follow: what is known about the call, the
+layouts of the objects, and the body, which may be compressed. Text is kept as it is. Nothing is pickled, and a
 class is looked up by name, never imported because bytes say so.
 """
 
@@ -25,9 +25,11 @@ __all__ = ["About", "Answers", "Packed", "Unreadable"]
 
 _VERSION: Final = b"1"
 _TEXT: Final = _VERSION + b"t"
+_BARE: Final = _VERSION + b"b"
+"""Text, and nothing is known about the call."""
 _VALUE: Final = _VERSION + b"v"
 _STREAM: Final = _VERSION + b"s"
-_SMALLER: Final = _VERSION + b"z"
+_SMALL: Final = _VERSION + b"z"
 """A stream whose body is compressed."""
 
 _WORTH_SHRINKING: Final = 1_024
@@ -61,24 +63,34 @@ class Packed:
 
     Attributes:
         value: a unary answer; of a stream None.
-        items: of a stream.
-        times: seconds after the first item, for each.
-        streamed: whether it was a stream.
     """
 
-    __slots__ = ("_about", "items", "streamed", "times", "value")
+    __slots__ = ("_about", "_stream", "value")
 
     def __init__(
-        self, about: bytes, value: Any, items: list[Any], times: list[float], *, streamed: bool
+        self, about: bytes, value: Any, stream: tuple[list[Any], list[float]] | None
     ) -> None:
         self._about = about
+        self._stream = stream
         self.value = value
-        self.items = items
-        self.times = times
-        self.streamed = streamed
 
     def __repr__(self) -> str:
         return f"<packed {'stream' if self.streamed else 'answer'}>"
+
+    @property
+    def streamed(self) -> bool:
+        """Whether it was a stream."""
+        return self._stream is not None
+
+    @property
+    def items(self) -> list[Any]:
+        """Those of a stream."""
+        return self._stream[0] if self._stream is not None else []
+
+    @property
+    def times(self) -> list[float]:
+        """Seconds after the first item, for each."""
+        return self._stream[1] if self._stream is not None else []
 
     @property
     def about(self) -> About:
@@ -119,10 +131,11 @@ class Answers:
         """
         head = b"" if about == _NOTHING else _write_about(about)
         if type(value) is str:
-            rest = b"%b\n\n%b" % (head, value.encode("utf-8", "surrogatepass"))
-            return b"%b%08x\n%b" % (_TEXT, zlib.crc32(rest), rest)
-        layouts, body = self._parts.apart(value)
-        return _sealed(_VALUE, head, layouts, body.encode("utf-8", "surrogatepass"))
+            body = value.encode("utf-8", "surrogatepass")
+            return _marked(_TEXT, b"%b\n%b" % (head, body)) if head else _marked(_BARE, body)
+        layouts, text = self._parts.apart(value)
+        body = f"{layouts}\n{text}".encode("utf-8", "surrogatepass")
+        return _marked(_VALUE, b"%b\n%b" % (head, body))
 
     def pack_stream(self, items: Sequence[Any], times: Sequence[float], about: About) -> bytes:
         """A stream's items as bytes.
@@ -136,11 +149,11 @@ class Answers:
             TypeError: an item is of a type that cannot be stored; the message says what to do.
         """
         layouts, text = self._parts.apart([[round(1_000 * time) for time in times], list(items)])
-        body, kind = text.encode("utf-8", "surrogatepass"), _STREAM
+        kind, body = _STREAM, f"{layouts}\n{text}".encode("utf-8", "surrogatepass")
         if _WORTH_SHRINKING < len(body) <= _LARGEST:
-            body, kind = zlib.compress(body, 1), _SMALLER
+            kind, body = _SMALL, zlib.compress(body, 1)
         head = b"" if about == _NOTHING else _write_about(about)
-        return _sealed(kind, head, layouts, body)
+        return _marked(kind, b"%b\n%b" % (head, body))
 
     def unpack(self, packed: bytes) -> Packed:
         """What was packed, as new objects.
@@ -157,29 +170,28 @@ class Answers:
             raise Unreadable("these bytes hold no answer that can be read here") from None
 
     def _unpacked(self, packed: bytes) -> Packed:
-        mark, rest = packed[:10], packed[11:]
-        kind = mark[:2]
-        if int(mark[2:], 16) != zlib.crc32(rest):
+        kind, rest = packed[:2], packed[6:]
+        if zlib.crc32(rest) != int.from_bytes(packed[2:6], "big"):
             raise Unreadable("the bytes are damaged")
-        about, layouts, body = rest.split(b"\n", 2)
+        if kind == _BARE:
+            return Packed(b"", rest.decode("utf-8", "surrogatepass"), None)
+        about, body = rest.split(b"\n", 1)
         if kind == _TEXT:
-            text = body.decode("utf-8", "surrogatepass")
-            return Packed(about, text, [], [], streamed=False)
-        if kind == _SMALLER:
+            return Packed(about, body.decode("utf-8", "surrogatepass"), None)
+        if kind == _SMALL:
             body = _larger(body)
         elif kind not in {_VALUE, _STREAM}:
             raise Unreadable("the bytes are of another version")
-        text = body.decode("utf-8", "surrogatepass")
-        value = self._parts.together(layouts.decode("utf-8", "surrogatepass"), text)
+        layouts, text = body.decode("utf-8", "surrogatepass").split("\n", 1)
+        value = self._parts.together(layouts, text)
         if kind == _VALUE:
-            return Packed(about, value, [], [], streamed=False)
+            return Packed(about, value, None)
         times, items = value
-        return Packed(about, None, items, [time / 1_000 for time in times], streamed=True)
+        return Packed(about, None, (items, [time / 1_000 for time in times]))
 
 
-def _sealed(kind: bytes, head: bytes, layouts: str, body: bytes) -> bytes:
-    rest = b"%b\n%b\n%b" % (head, layouts.encode("utf-8", "surrogatepass"), body)
-    return b"%b%08x\n%b" % (kind, zlib.crc32(rest), rest)
+def _marked(kind: bytes, rest: bytes) -> bytes:
+    return kind + zlib.crc32(rest).to_bytes(4, "big") + rest
 
 
 def _larger(body: bytes) -> bytes:

@@ -13,7 +13,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from agentguard.caching.types import is_enum, is_model, is_tuple
+from agentguard.caching.types import is_enum, is_model, is_text, is_tuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -49,6 +49,8 @@ def taker(kind: Any, *, own: bool) -> Callable[[Any], Taken]:
         return functools.partial(_take_member, kind)
     if is_tuple(kind):
         return lambda value: ((kind,), value)
+    if is_text(kind):
+        return functools.partial(_take_text, kind)
     return functools.partial(_take_record, kind, {field.name for field in dataclasses.fields(kind)})
 
 
@@ -57,10 +59,11 @@ def layout(look: Look) -> dict[str, Any]:
     kind, *rest = look
     if not is_model(kind):
         return {"fields": rest[0]} if rest else {}
-    names, extra, odd, private = rest
+    names, extra, private, were_set = rest
+    odd = were_set.symmetric_difference([*names, *(extra or ())])
     absent = [name for name in _fields(kind) if name not in names]
-    told = {"fields": names, "extra": extra, "odd": sorted(odd), "absent": absent}
-    told["private"] = private
+    told = {"fields": names, "extra": extra, "private": private, "odd": sorted(odd)}
+    told["absent"] = absent
     return {word: value for word, value in told.items() if value or value == ()}
 
 
@@ -72,6 +75,8 @@ def builder(kind: Any, told: Mapping[str, Any]) -> Build:
         return functools.partial(_member, kind)
     if is_tuple(kind):
         return functools.partial(tuple.__new__, kind)
+    if is_text(kind):
+        return lambda values: str.__new__(kind, *values)
     return functools.partial(_record, kind, told["fields"])
 
 
@@ -83,6 +88,8 @@ def schema(kind: Any) -> str:
         said = [(name, repr(member.value)) for name, member in kind.__members__.items()]
     elif is_tuple(kind):
         said = [(name, str(kind.__annotations__.get(name))) for name in kind._fields]
+    elif is_text(kind):
+        said = []
     else:
         said = [(field.name, str(field.type)) for field in dataclasses.fields(kind)]
     text = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(said))
@@ -99,14 +106,12 @@ def _take_model(kind: Any, fields: Any, own: bool, value: Any) -> Taken:  # noqa
     private: dict[str, Any] | None = value.__pydantic_private__
     if mine.keys() != fields:  # the SDKs put a request's id there, functools what it has cached
         mine = {n: v for n, v in mine.items() if n in fields or v.__class__ in PLAIN}
-    every = {**mine, **extra} if extra else mine
-    odd = frozenset(every.keys() ^ value.__pydantic_fields_set__)
-    names = tuple(mine)
     others = None if extra is None else tuple(extra)
-    if not private or not own:
-        hidden = None if private is None else ()
-        return (kind, names, others, odd, hidden), every.values()
-    return (kind, names, others, odd, tuple(private)), [*every.values(), *private.values()]
+    hidden = None if private is None else tuple(private) if own else ()
+    values: Any = mine.values()
+    if others or hidden:
+        values = [*values, *(extra or {}).values(), *((private or {}).values() if hidden else ())]
+    return (kind, tuple(mine), others, hidden, frozenset(value.__pydantic_fields_set__)), values
 
 
 def _model_builder(kind: Any, told: Mapping[str, Any]) -> Build:
@@ -114,48 +119,56 @@ def _model_builder(kind: Any, told: Mapping[str, Any]) -> Build:
     extra: list[str] | None = told.get("extra")
     private: list[str] | None = told.get("private")
     every = [*names, *(extra or ())]
-    was_set = frozenset(every) ^ frozenset(told.get("odd", ()))
-    defaults, moved = _since(kind, told, was_set)
-    size = len(every) + len(private or ())
-    end = len(names)
+    were_set = set(every) ^ set(told.get("odd", ()))
+    size, end = len(every), len(names)
+    put_set, put_extra, put_private = (
+        getattr(kind, f"__pydantic_{word}__").__set__ for word in ("fields_set", "extra", "private")
+    )
+    since = _since(kind, told, were_set)
 
     def build(values: list[Any]) -> Any:
+        hidden = None
+        if private is not None:
+            hidden = _privates(kind, private, values[size:])
+            del values[size:]
         if len(values) != size:
             raise Unreadable
         made = _new(kind)
-        mine = dict(zip(names, values, strict=False))
-        others = None if extra is None else dict(zip(extra, values[end:], strict=False))
-        fields_set = set(was_set)
-        if defaults or moved:
-            mine |= {name: kind.model_fields[name].get_default() for name in defaults}
-            for name in moved:
-                fields_set.discard(name)
-                value = mine.pop(name)
-                if name in was_set and others is not None:
-                    others[name] = value
-                    fields_set.add(name)
-        _put(made, "__dict__", mine)
-        _put(made, "__pydantic_fields_set__", fields_set)
-        _put(made, "__pydantic_extra__", others)
-        _put(made, "__pydantic_private__", _privates(kind, private, values[len(every) :]))
+        fields = dict(zip(names, values))  # noqa: B905  the length is right, and strict costs as much again
+        _put(made, "__dict__", fields)
+        put_set(made, were_set.copy())
+        put_extra(made, None if extra is None else dict(zip(extra, values[end:], strict=True)))
+        put_private(made, hidden)
+        if since is not None:
+            since(fields, made.__pydantic_fields_set__, made.__pydantic_extra__)
         return made
 
     return build
 
 
 def _since(
-    kind: Any, told: Mapping[str, Any], was_set: frozenset[str]
-) -> tuple[Sequence[str], Sequence[str]]:
-    """What a class has become since: fields that are new to it, and those that it has no more."""
+    kind: Any, told: Mapping[str, Any], were_set: set[str]
+) -> Callable[[dict[str, Any], set[str], dict[str, Any] | None], None] | None:
+    """What makes an object one of the class as it is now, if that has changed."""
     fields = _fields(kind)
     names, extra = told["fields"], told.get("extra")
     new = [name for name in fields if name not in names and name not in told.get("absent", ())]
     gone = [name for name in names if name not in fields and not name.startswith("_")]
-    lost = extra is None and not was_set.isdisjoint(gone)
+    lost = extra is None and not were_set.isdisjoint(gone)
     unknown = any(fields[name].is_required() for name in new)
     if lost or unknown or not fields.keys().isdisjoint(extra or ()):
         raise Unreadable
-    return new, gone
+    if not new and not gone:
+        return None
+
+    def change(own: dict[str, Any], fields_set: set[str], others: dict[str, Any] | None) -> None:
+        own |= {name: fields[name].get_default(call_default_factory=True) for name in new}
+        for name in gone:
+            value = own.pop(name)
+            if name in fields_set and others is not None:
+                others[name] = value
+
+    return change
 
 
 def _privates(kind: Any, names: list[str] | None, values: list[Any]) -> dict[str, Any] | None:
@@ -182,6 +195,15 @@ def _member(kind: Any, values: list[Any]) -> Any:
     made = str.__new__(kind, value)
     made._name_ = made._value_ = value
     return made
+
+
+def _take_text(kind: Any, value: str) -> Taken:
+    if getattr(value, "__dict__", None):
+        raise TypeError(
+            f"the answer holds a {kind.__qualname__} with attributes of its own, which would be lost: "
+            "return a str, or a dataclass"
+        )
+    return (kind,), (str.__str__(value),)
 
 
 def _take_record(kind: Any, fields: set[str], value: Any) -> Taken:

@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from agentguard.caching.layouts import PLAIN, Unreadable, builder, layout, schema, taker
-from agentguard.caching.types import Known, can_be_stored, name_of, of_sdk
+from agentguard.caching.types import Known, can_be_stored
 
 __all__ = ["Parts"]
 
@@ -76,9 +76,9 @@ class Parts:
 
     def __init__(self, known: Known) -> None:
         self._known = known
-        self._takers: dict[type, tuple[str, str | None, Callable[[Any], Any]]] = {}
+        self._takers: dict[type, tuple[dict[str, Any], Callable[[Any], Any]]] = {}
         self._layouts: dict[Any, str] = {}
-        self._hooks: dict[str, Callable[[dict[str, Any]], Any]] = {}
+        self._readers: dict[str, json.JSONDecoder] = {}
 
     def apart(self, value: Any) -> tuple[str, str]:
         """The layouts and the value, each as JSON without a line break.
@@ -97,48 +97,48 @@ class Parts:
 
     def together(self, layouts: str, body: str) -> Any:
         """What `apart` was given."""
-        if not layouts:
-            return json.loads(body)
-        hook = self._hooks.get(layouts)
-        if hook is None:
-            hook = _hook([self._builder(told) for told in json.loads(layouts)])
-            _remember(self._hooks, layouts, hook)
-        return json.loads(body, object_hook=hook)
+        reader = self._readers.get(layouts)
+        if reader is None:
+            builders = [self._builder(told) for told in json.loads(layouts)] if layouts else []
+            reader = json.JSONDecoder(object_hook=_hook(builders) if builders else None)
+            _remember(self._readers, layouts, reader)
+        value, end = reader.raw_decode(body)
+        if end != len(body):
+            raise Unreadable
+        return value
 
     def layout(self, look: tuple[Any, ...] | str) -> str:
         """The layout for a look, as JSON."""
         found = self._layouts.get(look)
         if found is None:
-            if isinstance(look, str):
-                found = _encode({"is": look})
-            else:
-                name, digest, _ = self.taker(look[0])
-                told = {"is": name, "schema": digest, **layout(look)}
-                if digest is None:
-                    del told["schema"]
-                found = _encode(told)
+            told = {"is": look} if isinstance(look, str) else self.taker(look[0])[0] | layout(look)
+            found = _encode(told)
             _remember(self._layouts, look, found)
         return found
 
-    def taker(self, kind: type) -> tuple[str, str | None, Callable[[Any], Any]]:
-        """For a class: its name, the digest of its schema when it is the user's, what takes it apart."""
+    def taker(self, kind: type) -> tuple[dict[str, Any], Callable[[Any], Any]]:
+        """For a class: how it is stored, and what takes an object of it apart."""
         found = self._takers.get(kind)
         if found is None:
-            name = name_of(kind)
-            own = of_sdk(name) is not kind
-            if own and self._known.find(name) is not kind:
-                raise TypeError(_unknown(kind))
-            found = (name, schema(kind) if own else None, taker(kind, own=own))
+            known = self._known.spelling(kind)
+            if known is None:
+                raise TypeError(_unknown(self._known.missing(kind)))
+            spelling, own = known
+            stored = {"is": spelling, **({"schema": schema(kind)} if own else {})}
+            found = (stored, taker(kind, own=own))
             _remember(self._takers, kind, found)
         return found
 
     def _builder(self, told: Mapping[str, Any]) -> Callable[[list[Any]], Any]:
-        name = told["is"]
-        if name in _BUILT:
-            return _BUILT[name]
-        digest = told.get("schema")
-        kind = of_sdk(name) if digest is None else self._known.find(name)
-        if kind is None or (digest is not None and digest != schema(kind)):
+        spelling, digest = told["is"], told.get("schema")
+        if spelling.__class__ is str and spelling in _BUILT:
+            return _BUILT[spelling]
+        kind = self._known.find(spelling, own=digest is not None)
+        if (
+            not isinstance(kind, type)
+            or not can_be_stored(kind)
+            or digest not in {None, schema(kind)}
+        ):
             raise Unreadable
         return builder(kind, told)
 
@@ -173,7 +173,7 @@ class _Taking:
         simple = _TAKEN.get(kind)
         if simple is not None:
             return self._tagged(simple[0], simple[1](value))
-        look, values = self._parts.taker(kind)[2](value)
+        look, values = self._parts.taker(kind)[1](value)
         return self._tagged(look, values)
 
     def _tagged(self, look: tuple[Any, ...] | str, values: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import sys
 import types
 import typing
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,7 +39,11 @@ _SDKS: Final[Mapping[str, Sequence[str]]] = {
         "openai.types.responses",
         "openai.types.shared",
     ),
-    "openai.lib.streaming.": ("openai.lib.streaming.chat", "openai.lib.streaming.responses"),
+    "openai.lib.": (
+        "openai.lib._parsing",
+        "openai.lib.streaming.chat",
+        "openai.lib.streaming.responses",
+    ),
     "anthropic.types.": ("anthropic.types", "anthropic.types.beta"),
     "anthropic.lib.streaming.": ("anthropic.lib.streaming",),
     "google.genai.types": ("google.genai.types",),
@@ -64,10 +68,20 @@ _SDKS: Final[Mapping[str, Sequence[str]]] = {
 }
 """What the modules of an SDK's answers begin with, and what to import so that they are there."""
 
+_BUILTINS: Final[Mapping[str, type]] = {
+    f"builtins:{kind.__name__}": kind
+    for kind in (object, type(None), str, int, float, bool, list, dict)
+}
+"""What a generic class may be of, beside classes that can be stored."""
 
-def name_of(kind: type) -> str:
-    """The name by which a class is found again."""
-    return f"{kind.__module__}:{kind.__qualname__}"
+
+Spelling = str | list["Spelling"]
+"""How a class is stored: its name, or that of a generic class and its arguments."""
+
+
+def _name_of(kind: Any) -> str:
+    """The name of a class or a type variable, with its module's."""
+    return f"{kind.__module__}:{getattr(kind, '__qualname__', kind.__name__)}"
 
 
 def is_model(kind: type) -> bool:
@@ -85,6 +99,11 @@ def is_tuple(kind: type) -> bool:
     return issubclass(kind, tuple) and hasattr(kind, "_fields")
 
 
+def is_text(kind: type) -> bool:
+    """Whether this is a class of texts, as LangChain has one."""
+    return issubclass(kind, str) and not is_enum(kind) and kind is not str
+
+
 def is_enum(kind: type) -> bool:
     """Whether this is an Enum."""
     return issubclass(kind, Enum)
@@ -92,18 +111,21 @@ def is_enum(kind: type) -> bool:
 
 def can_be_stored(kind: type) -> bool:
     """Whether objects of this class can be taken apart and put together again."""
-    return is_model(kind) or is_record(kind) or is_tuple(kind) or is_enum(kind)
+    return any(fits(kind) for fits in (is_model, is_record, is_tuple, is_enum, is_text))
 
 
-def of_sdk(name: str) -> type | None:
+def _of_sdk(name: str) -> Any:
     """The class of a listed SDK that has this name, if there is one and the SDK is installed."""
     module, _, qualname = name.partition(":")
     for prefix, homes in _SDKS.items():
         if module.startswith(prefix):
             if module not in sys.modules:
                 _load(homes)
-            found = getattr(sys.modules.get(module), qualname, None)
-            if isinstance(found, type) and found.__module__ == module and can_be_stored(found):
+            found: Any = getattr(sys.modules.get(module), qualname, None)
+            usable = isinstance(found, TypeVar) or (
+                isinstance(found, type) and can_be_stored(found)
+            )
+            if usable and found.__module__ == module:
                 return found
     return None
 
@@ -144,8 +166,37 @@ class Known:
             fn = fn.func
         self._pending.append(fn if hasattr(fn, "__annotations__") else type(fn).__call__)
 
-    def find(self, name: str) -> type | None:
-        """The class of this name."""
+    def spelling(self, kind: Any) -> tuple[Spelling, bool] | None:
+        """How a class is stored, and whether it is one of the user's; None if it is not known.
+
+        An SDK's generic class is stored as itself and its arguments: `ParsedChoice[Answer]`.
+        """
+        if not isinstance(kind, (type, TypeVar)):
+            return None
+        name = _name_of(kind)
+        for own in (False, True):
+            if self.find(name, own=own) is kind:
+                return name, own
+        made: Mapping[str, Any] = getattr(kind, "__pydantic_generic_metadata__", {})
+        parts = [self.spelling(part) for part in (made.get("origin"), *made.get("args", ()))]
+        spelled: Spelling = [part[0] for part in parts if part is not None]
+        found = len(spelled) == len(parts) and self.find(spelled, own=False) is kind
+        return (spelled, False) if found else None
+
+    def missing(self, kind: Any) -> type:
+        """Which class it takes for this one to be known: itself, or what a generic class is of."""
+        made: Mapping[str, Any] = getattr(kind, "__pydantic_generic_metadata__", {})
+        if self.spelling(made.get("origin")) is None:
+            return cast("type", kind)
+        return next((each for each in made["args"] if self.spelling(each) is None), kind)
+
+    def find(self, name: Spelling, *, own: bool) -> Any:
+        """What is stored so, among the classes of the user's or those of the SDKs; else None."""
+        if isinstance(name, list):
+            parts = [self.find(part, own=False) or self.find(part, own=True) for part in name]
+            return parts[0][tuple(parts[1:])] if all(parts) else None
+        if not own:
+            return _BUILTINS.get(name) or _of_sdk(name)
         if name not in self._kinds and self._pending:
             pending, self._pending = self._pending, []
             for fn in pending:
@@ -160,7 +211,7 @@ class Known:
 
     def _add(self, hint: object) -> None:
         for kind in _classes(hint, set()):
-            self._kinds[name_of(kind)] = kind
+            self._kinds[_name_of(kind)] = kind
 
 
 def _returned(fn: Callable[..., Any]) -> object:
