@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import dis
 import functools
+import sys
 import sysconfig
 import types
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from agentguard.caching.canonical import NoForm, canonical, name_of_class, packed
 from agentguard.caching.objects import SECRET, client_form
+from agentguard.providers.evidence import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -91,24 +93,15 @@ class _Survey:
             else:  # a library's wrapper around one of ours
                 for inner in _cells(value).values():
                     self._follow(inner, depth + 1)
-        elif isinstance(value, types.MethodType):
-            self._follow(value.__func__, depth)
         elif isinstance(value, functools.partial):
-            self._follow(value.func, depth)
-            for each in (*value.args, *value.keywords.values()):
+            for each in (value.func, *value.args, *value.keywords.values()):
                 self._follow(each, depth + 1)
-        elif isinstance(value, (classmethod, staticmethod)):
-            self._follow(cast("Any", value).__func__, depth)
-        elif isinstance(value, property):
-            self._follow(value.fget, depth)
-        elif callable(getattr(value, "__wrapped__", None)) and not isinstance(value, type):
-            self._follow(value.__wrapped__, depth + 1)
+        elif (inner := _function_in(value)) is not None:
+            self._follow(inner, depth + 1)
         elif _holds_names(value):
             self._seen[id(value)] = value
-            for name in sorted(self._names):
-                inner = vars(value).get(name, _MISSING)
-                if inner is not _MISSING:
-                    self._follow(inner, depth + 1)
+            for name in sorted(self._names & vars(value).keys()):
+                self._follow(vars(value)[name], depth + 1)
 
     def _own(self, function: types.FunctionType) -> bool:
         return _package(function) == self._home or not function.__code__.co_filename.startswith(
@@ -141,7 +134,9 @@ class _Survey:
             around[f"free {name}"] = self._constant(None, name, value)
         for name, value in self._globals(function).items():
             around[f"global {name}"] = self._constant(function.__globals__, name, value)
-        self.parts.append([function.__module__, function.__qualname__, _code(code, doc), around])
+        self.parts.append(
+            [function.__module__, function.__qualname__, _code(code, doc=doc), around]
+        )
 
     def _constant(self, space: Mapping[str, Any] | None, name: str, value: Any) -> Any:
         if name in self._stored:
@@ -185,10 +180,21 @@ class _Survey:
         return found
 
 
+def _function_in(value: Any) -> Any:
+    """The function of a method, a property, or a library's object around one."""
+    if isinstance(value, type):
+        return None
+    if isinstance(value, property):
+        return value.fget
+    return read(value, "__func__") or read(value, "__wrapped__")
+
+
 def _holds_names(value: Any) -> bool:
     """Whether it has attributes of its own to look at: a module, class or object of the user's."""
     if isinstance(value, types.ModuleType):
-        return not str(getattr(value, "__file__", None) or "<frozen").startswith(_LIBRARY)
+        if value.__name__.partition(".")[0] in sys.stdlib_module_names - {"__main__"}:
+            return False
+        return not str(getattr(value, "__file__", None)).startswith(_LIBRARY)
     if isinstance(value, types.FunctionType) or not hasattr(value, "__dict__"):
         return False
     return type(value).__module__ != "builtins" or isinstance(value, type)
@@ -217,7 +223,7 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _codes(each)
 
 
-def _code(code: types.CodeType, doc: bool = True) -> Any:
+def _code(code: types.CodeType, *, doc: bool = True) -> Any:
     """What runs: not the lines it stands in."""
     consts = [*code.co_consts]
     if not doc and consts and isinstance(consts[0], str) and code.co_name not in _HAS_NO_DOC:
