@@ -60,13 +60,11 @@ class Watch:
         prefixes = self._of(call.key)
         for part in _parts(prompt, tools, system, opening):
             look = prefixes.look(part.name, part.digest, part.trace)
-            if look.known:
+            if look.known or not look.changing:
                 continue
-            if not look.changing:
-                return ""
             where, position, why = _place(part, look)
             if part.name == "messages[0]" and why is None:
-                return ""  # other conversations, of which some begin alike
+                continue  # other conversations, of which some begin alike
             self._tell(call, part.name, where, position, why)
             return part.name
         return ""
