@@ -2,30 +2,65 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
+from agentguard.caching.semantic.korean import MOVABLE
+from agentguard.caching.semantic.reading import Reading
 
 __all__ = ["Reading", "differs"]
 
-_PLACEHOLDER: Final = re.compile(r"<[A-Z_]+_\d+>")
-_NUMBER: Final = re.compile(r"\d+(?:[.,:]\d+)*")
-
-
-class Reading:
-    """A text, taken apart once."""
-
-    __slots__ = ("numbers", "placeholders", "text")
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.placeholders = _PLACEHOLDER.findall(text)
-        self.numbers = _NUMBER.findall(text)
-
 
 def differs(a: Reading, b: Reading) -> str | None:
-    """Why two texts must not share an answer, in a word; None where nothing was found."""
+    """Why two texts must not share an answer, in a word; None where nothing was found.
+
+    The answer is the same whichever text comes first.
+    """
     if a.placeholders != b.placeholders:
         return "placeholders"
-    if a.numbers != b.numbers:
-        return "numbers"
+    if a.negations != b.negations:
+        return "negation"
+    if _open(a, b):
+        return "words"
+    if _exchanged(a, b):
+        return "roles"
+    if _moved([w for w in a.words if w in b.words], [w for w in b.words if w in a.words]):
+        return "order"
     return None
+
+
+def _open(a: Reading, b: Reading) -> bool:
+    """Whether a word has no counterpart."""
+    lone_a = [w for w in a.words if w not in b.words and w not in b.soft and w != "1"]
+    lone_b = [w for w in b.words if w not in a.words and w not in a.soft and w != "1"]
+    if lone_a or lone_b:
+        return "".join(lone_a) != "".join(lone_b)
+    soft_a = [w for w in a.soft if w not in b.words and w not in b.soft]
+    soft_b = [w for w in b.soft if w not in a.words and w not in a.soft]
+    return bool(soft_a and soft_b)
+
+
+def _exchanged(a: Reading, b: Reading) -> bool:
+    """Whether two words that both texts have stand in for each other: from A to B, from B to A."""
+    return not _left(a, b).isdisjoint(_left(b, a))
+
+
+def _left(a: Reading, b: Reading) -> set[str]:
+    """The parts whose word in `a` is in `b` as well, but not in that part."""
+    placed = {word for _, word in b.roles}
+    return {
+        part
+        for part, word in a.roles - b.roles
+        if (word in b.words or word in b.soft) and (part not in MOVABLE or word in placed)
+    }
+
+
+def _moved(a: list[str], b: list[str]) -> bool:
+    """Whether more than one group of words has changed its place."""
+    start, end = 0, len(a)
+    while start < end and a[start] == b[start]:
+        start += 1
+    while start < end and a[end - 1] == b[end - 1]:
+        end -= 1
+    if start == end:
+        return False
+    a, b = a[start:end], b[start:end]
+    turn = b.index(a[0])
+    return b[turn:] + b[:turn] != a
