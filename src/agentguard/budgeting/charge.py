@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from agentguard import events
 from agentguard.budgeting.demand import Demand
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from agentguard.budgeting.limits import Limit
     from agentguard.engine.call import Attempt, Call
     from agentguard.policies.budget import Budget
-    from agentguard.stores.ledger import Ledger
+    from agentguard.stores.ledger import Ledger, Reserved
 
 __all__ = ["Charge", "Part"]
+
+_GRANTED: Final = operator.attrgetter("granted")
 
 
 class Part(NamedTuple):
@@ -133,40 +136,40 @@ class Charge:
 
     def _reserve(self) -> bool:
         """Set all units aside; False when the input must be counted before that can be decided."""
-        budget, demand, key = self.budget, self.demand, self.key
+        budget, key = self.budget, self.key
         now = self.call.runtime.time()
-        asked = [
-            (limit, budget.account(key, limit.unit, now), limit.of(key)) for limit in budget.limits
-        ]
         while True:
-            wishes = [
-                Wish(account.lease(), self._amount(limit.unit), most)
-                for limit, account, most in asked
-            ]
+            parts: list[Part] = []
+            wishes: list[Wish] = []
+            for limit in budget.limits:
+                lease = budget.account(key, limit.unit, now).lease()
+                wish = Wish(lease, self._amount(limit.unit), limit.of(key))
+                wishes.append(wish)
+                parts.append(Part(limit, wish, False))
             found = self.ledger.reserve_all(wishes, now, now + budget.lease, budget.lost)
-            for (limit, *_), wish, (granted, used, reserved, most) in zip(
-                asked, wishes, found, strict=True
-            ):
-                if granted:
-                    continue
-                if not demand.counted:
-                    return False
-                taken = used + reserved
-                if demand.fit(limit.unit, most - taken):
-                    break  # and ask again
-                raise exceeded(
-                    budget.label,
-                    budget.per_text,
-                    limit.unit,
-                    used=taken,
-                    limit=most,
-                    asked=wish.amount,
-                    renews=budget.renews(now),
-                )
-            else:
-                parts = zip(budget.limits, wishes, strict=True)
-                self._add([Part(limit, wish, False) for limit, wish in parts], now)
+            if all(map(_GRANTED, found)):
+                self._add(parts, now)
                 return True
+            if not self.demand.counted:
+                return False
+            self._shorten(parts, found, now)
+
+    def _shorten(self, parts: list[Part], found: list[Reserved], now: float) -> None:
+        """Make the answer as short as what is left demands, or refuse the call."""
+        budget = self.budget
+        refused = next(pair for pair in zip(parts, found, strict=True) if not pair[1].granted)
+        part, (_, used, reserved, limit) = refused
+        unit, taken = part.limit.unit, used + reserved
+        if not self.demand.fit(unit, limit - taken):
+            raise exceeded(
+                budget.label,
+                budget.per_text,
+                unit,
+                used=taken,
+                limit=limit,
+                asked=part.wish.amount,
+                renews=budget.renews(now),
+            )
 
     def _amount(self, unit: str) -> int:
         budget, demand = self.budget, self.demand
@@ -236,7 +239,7 @@ class Charge:
         budget, wishes = self.budget, [part.wish for part in parts]
         try:
             found = self.ledger.reserve_all(wishes, now, now + budget.lease, budget.lost)
-            if not all(each.granted for each in found):
+            if not all(map(_GRANTED, found)):
                 return False
             demand.output += tokens
             self._add(parts, now)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Final
 
-from agentguard.budgeting.limits import amount_of
 from agentguard.engine.bill import request_of
 from agentguard.providers.items import fields, sequence
 from agentguard.providers.output_limits import asked_output, least_output
-from agentguard.providers.usage import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agentguard.engine.call import Call
     from agentguard.policies.budget import Budget
 
@@ -88,8 +89,10 @@ class Demand:
             return 0
         if unit == "requests":
             return 1
+        if unit == "tokens":
+            return self.input + self.output
         if unit != "usd":
-            return amount_of(unit, Usage(self.input, self.output), None)
+            return self.input if unit == "input_tokens" else self.output
         if self.model is None:
             return 1  # what it costs is known when it has answered; something must be left
         return self._most(self.output)
@@ -146,16 +149,22 @@ class Demand:
 
 
 def _bounded(request: Any, model: str) -> int:
-    from agentguard.tokens.count import bound_tokens
-
     if request is None:
         return 0
     try:
-        return bound_tokens(request, model)
+        return _bound()(request, model)
     except Exception:  # arguments of the user's own function may be anything
         return 0
 
 
+@functools.cache  # an import statement in a function takes as long as all the rest of it
+def _bound() -> Callable[[Any, str], int]:
+    from agentguard.tokens.count import bound_tokens
+
+    return bound_tokens
+
+
+@functools.lru_cache(maxsize=1024)
 def _embeds(model: str) -> bool:
     from agentguard.tokens.families import family
 

@@ -9,7 +9,7 @@ from agentguard import events
 from agentguard.budgeting.charge import Part
 from agentguard.budgeting.limits import amount_of, figure
 from agentguard.budgeting.standing import Threshold
-from agentguard.engine.bill import Bill
+from agentguard.engine.bill import Bill, cost_of
 from agentguard.engine.records import AttemptRecord
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Timeout
@@ -115,7 +115,7 @@ async def _away(charge: Charge, work: Callable[[], list[Threshold]]) -> None:
 def _settle(charge: Charge, attempt: Attempt, parts: list[Part], usage: Usage) -> list[Threshold]:
     """Book what was used; what has no part any more is booked all the same."""
     budget, nothing = charge.budget, charge.demand.nothing
-    dollars = budget.cost(attempt, charge.demand.model, usage) if budget.counts_money else None
+    dollars = cost_of(attempt, usage, charge.demand.model) if budget.counts_money else None
     if not parts and not budget.store_down:
         parts = _unreserved(charge)
 
@@ -164,27 +164,30 @@ def _unreserved(charge: Charge) -> list[Part]:
 def _book(charge: Charge, parts: list[Part], actual: Callable[[Part], int]) -> list[Threshold]:
     """Settle these parts; what thresholds they reached."""
     budget, now = charge.budget, charge.call.runtime.time()
-    uses = [
-        Use(part.wish.lease, actual(part), part.wish.limit, () if part.more else budget.thresholds)
-        for part in parts
-    ]
+    uses: list[Use] = []
+    for part in parts:
+        thresholds = () if part.more else budget.thresholds
+        uses.append(Use(part.wish.lease, actual(part), part.wish.limit, thresholds))
     try:
         settled = charge.ledger.settle_all(uses, now)
     except StoreUnavailable as error:  # what is not settled expires, see `lost`
         charge.lost_store(error)
         return []
-    crossed: list[Threshold] = []
-    for part, use, found in zip(parts, uses, settled, strict=True):
-        if charge.call.record is not None and not part.more:
-            _announce(charge, part.limit.unit, use.actual, found)
-        if found.crossed and budget.on_threshold is not None:
-            unit = part.limit.unit
-            used, most = figure(unit, found.used), figure(unit, found.limit)
-            crossed += [
-                Threshold(budget.label, charge.key, unit, percent, used, most)
-                for percent in found.crossed
-            ]
-    return crossed
+    if charge.call.record is not None:
+        for part, use, found in zip(parts, uses, settled, strict=True):
+            if not part.more:
+                _announce(charge, part.limit.unit, use.actual, found)
+    return [] if budget.on_threshold is None else _crossed(charge, parts, settled)
+
+
+def _crossed(charge: Charge, parts: list[Part], settled: list[Settled]) -> list[Threshold]:
+    """What `on_threshold` is to be told."""
+    label, key = charge.budget.label, charge.key
+    return [
+        Threshold(label, key, unit, percent, figure(unit, found.used), figure(unit, found.limit))
+        for unit, found in zip((part.limit.unit for part in parts), settled, strict=True)
+        for percent in found.crossed
+    ]
 
 
 def _announce(charge: Charge, unit: str, actual: int, settled: Settled) -> None:

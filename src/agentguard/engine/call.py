@@ -105,10 +105,24 @@ class Call:
 
     def replace(self, **changes: Any) -> Call:
         """The same call but for `changes`, given by attribute name."""
-        other = Call.__new__(Call)
-        for slot in Call.__slots__:
-            setattr(other, slot, changes[slot] if slot in changes else getattr(self, slot))
+        other = self._copy()
+        for name, value in changes.items():
+            setattr(other, name, value)
         return other
+
+    def _copy(self) -> Call:
+        return Call(
+            self.target,
+            self.args,
+            self.kwargs,
+            self.runtime,
+            self.scope,
+            self.deadline,
+            self.number,
+            self.wait,
+            self.hooks,
+            self.record,
+        )
 
     def on_attempt(self, hook: AttemptHook) -> Call:
         """The same call with `hook(attempt)` run before every attempt inside it.
@@ -117,7 +131,9 @@ class Call:
         refuses the attempt. `attempt.on_end(...)` hears how each ended, `attempt.on_item(...)` sees
         what a stream brings. Putting another call in `attempt.call` changes what is sent.
         """
-        return self.replace(hooks=(*self.hooks, hook))
+        other = self._copy()
+        other.hooks = (*self.hooks, hook)
+        return other
 
     def emit(
         self, event: Callable[Concatenate[CallRecord, P], Event], *args: P.args, **kwargs: P.kwargs

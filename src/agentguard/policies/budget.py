@@ -344,12 +344,6 @@ class Budget(Block, Policy):
             self.warmed.clear()
         self.warmed.add(model)
 
-    def cost(self, attempt: Attempt, asked: str | None, usage: Usage) -> Decimal | None:
-        """What an attempt cost; None, with an event and one warning, where no price is known."""
-        from agentguard.engine.bill import cost_of
-
-        return cost_of(attempt, usage, asked)
-
     def learn(self, attempt: Attempt, asked: str | None, usage: Usage) -> None:
         """How long answers are, and which model answers where none is named."""
         served = attempt.model

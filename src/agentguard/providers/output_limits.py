@@ -36,10 +36,11 @@ def asked_output(target: Target, kwargs: Mapping[str, Any]) -> int | None:
         kwargs: with which keyword arguments.
     """
     known = target.given(kwargs)
-    config = fields(known.get("config"))
+    found = [known[name] for name in _NAMES if name in known]
+    config: Mapping[str, Any] = fields(known["config"]) if "config" in known else {}
+    if config:
+        found += [config.get(_OURS), config.get(_THEIRS)]
     owner = langchain_model(target)
-    found = [known.get(name) for name in _NAMES]
-    found += [config.get(_OURS), config.get(_THEIRS)]
     if owner is not None:
         found += [read(owner, name) for name in ("max_tokens", _OURS)]
     limits = [each for each in found if type(each) is int and each > 0]

@@ -6,6 +6,7 @@ prompt is the first of the messages.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard.providers.evidence import read
@@ -115,10 +116,13 @@ def prompt_of(target: Target, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
 
 def langchain_model(target: Target) -> object:
     """The LangChain model behind a callable, if it is one."""
-    owner = read(target.fn, "__self__")
-    if any(base.__module__.startswith("langchain") for base in type(owner).__mro__):
-        return owner
-    return None
+    owner: Any = read(target.fn, "__self__")
+    return owner if owner is not None and _of_langchain(cast("Any", type(owner))) else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _of_langchain(kind: Any) -> bool:
+    return any(base.__module__.startswith("langchain") for base in kind.__mro__)
 
 
 def role_of(message: Any) -> str:

@@ -16,6 +16,7 @@ refusal, its reasoning, the arguments of one tool call, one content block. Its k
 
 from __future__ import annotations
 
+import functools
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
@@ -23,7 +24,7 @@ from agentguard.providers.items import Path, at, carved, outdated, rebuilt, repa
 from agentguard.providers.usage import Usage, usage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
 __all__ = [
     "ALL",
@@ -347,12 +348,18 @@ def _shape_of_type(kind: type) -> Shape:
     return OPAQUE
 
 
+@functools.cache
+def _of_dict(module: str) -> Callable[[Mapping[Any, Any]], Shape | None]:
+    found: Callable[[Mapping[Any, Any]], Shape | None] = import_module(
+        "agentguard.providers." + module
+    ).shape_of_dict
+    return found
+
+
 def _shape_of_dict(item: Mapping[Any, Any]) -> Shape:
     for key, module in _KEYS:
         if key in item:
-            shape: Shape | None = import_module("agentguard.providers." + module).shape_of_dict(
-                item
-            )
+            shape: Shape | None = _of_dict(module)(item)
             if shape is not None:
                 return shape
     return OPAQUE

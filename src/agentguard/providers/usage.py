@@ -7,12 +7,15 @@ tokens apart from `input_tokens`; here `input_tokens` always includes them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from agentguard.providers.items import fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class Usage:
@@ -148,15 +151,15 @@ def usage_of(figures: object) -> Usage | None:
 
 def _first(raw: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
-        figure = raw.get(name)
-        if isinstance(figure, (int, float)):
-            return int(figure)
+        if name in raw:  # most are not: this is what reading an answer spends its time on
+            figure = raw[name]
+            if isinstance(figure, (int, float)):
+                return int(figure)
     return None
 
 
 def _details(raw: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
     for name in names:
-        details = raw.get(name)
-        if details is not None:
-            return fields(details)
-    return {}
+        if name in raw and raw[name] is not None:
+            return fields(raw[name])
+    return _NOTHING

@@ -92,8 +92,9 @@ class _Entry:
         self.keeps = max(self.keeps, expires)
 
     def has_room(self, wish: Wish) -> bool:
-        """Whether the wish fits, or is held already."""
+        """Whether what is wished for fits, or is held already."""
         (_, name), amount, limit = wish
+        check(amount, limit)
         return self.used + self.reserved + amount <= limit + self.extra or name in self.leases
 
     def hold(self, wish: Wish, expires: float, lost: OnExpiry) -> None:
@@ -172,23 +173,26 @@ class MemoryLedger(Ledger):
         self, wishes: Sequence[Wish], now: float, expires: float, lost: OnExpiry
     ) -> list[Reserved]:
         """See `Ledger`."""
-        for _, amount, limit in wishes:
-            check(amount, limit)
+        asked: list[tuple[_Entry, Wish, bool]] = []
+        fits = True
         with self.lock:
-            asked = [(self._entry(wish[0][0], now), wish) for wish in wishes]
-            room = [entry.has_room(wish) for entry, wish in asked]
-            if all(room):
-                for entry, wish in asked:
+            for wish in wishes:
+                entry = self._entry(wish[0][0], now)
+                room = entry.has_room(wish)
+                fits = fits and room
+                asked.append((entry, wish, room))
+            if fits:
+                for entry, wish, _ in asked:
                     entry.hold(wish, expires, lost)
-            return [
-                Reserved(fits, entry.used, entry.reserved, wish[2] + entry.extra)
-                for fits, (entry, wish) in zip(room, asked, strict=True)
-            ]
+            found: list[Reserved] = []
+            for entry, wish, room in asked:
+                found.append(Reserved(room, entry.used, entry.reserved, wish[2] + entry.extra))
+            return found
 
     def settle_all(self, uses: Sequence[Use], now: float) -> list[Settled]:
         """See `Ledger`."""
-        for _, actual, limit, _ in uses:
-            check(actual, limit)
+        for use in uses:
+            check(use[1], use[2])
         with self.lock:
             return [self._entry(use[0][0], now).settle(use) for use in uses]
 

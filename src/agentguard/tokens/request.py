@@ -43,6 +43,7 @@ _UNSEEN: Final = frozenset(
 """They bring tokens along that the request does not show."""
 
 _ROLES: Final = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
+_SHORT: Final = {"role", "content"}
 _PLAIN: Final = frozenset({"role", "content", "name"})
 _UNSENT: Final = frozenset(
     {
@@ -90,7 +91,7 @@ class Scale:
             self._list(thing)
         else:
             known = fields(thing)
-            if "role" not in known and _REQUEST & known.keys():
+            if "role" not in known and not _REQUEST.isdisjoint(known):
                 self._request(known)
             elif isinstance(known.get("text"), str):  # a prompt value of LangChain, a block, a part
                 self._text(known["text"])
@@ -174,6 +175,13 @@ class Scale:
     # Messages
 
     def _message(self, message: Any) -> None:
+        if message.__class__ is dict and message.keys() == _SHORT:
+            role, content = message["role"], message["content"]
+            if role and isinstance(role, str) and isinstance(content, str):  # nearly all are such
+                self._framing(self._family.per_message)
+                self._text(_ROLES.get(role, role))
+                self._text(content)
+                return
         if isinstance(message, str):  # one of Google's contents
             known: Mapping[str, Any] = {"role": "user", "content": message}
         elif sequence(message) and len(message) == 2:  # LangChain's short form
