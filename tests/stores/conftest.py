@@ -120,7 +120,7 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> object:
         return f"redis://127.0.0.1:{request.getfixturevalue('server').port}/0"
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'answers.db'}"
-    return MemoryEntries()
+    return MemoryEntries(max_entries=10_000)
 
 
 @pytest.fixture

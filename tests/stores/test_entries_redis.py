@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from agentguard.stores import redis_client
+from agentguard.stores import entries_redis, redis_client
 from agentguard.stores.entries import Entries, Entry, Size, StoreUnavailable
 from agentguard.stores.entries_redis import SHARDS, STEP
 from agentguard.stores.open import open_entries
@@ -175,6 +175,23 @@ def test_an_operation_is_one_round_trip(client: redis.Redis):
     assert len(trips) == 4
     entries.invalidate("faq", "t")
     assert len(trips) == 5
+
+
+def test_more_than_one_step_is_gone_through(client: redis.Redis, monkeypatch: pytest.MonkeyPatch):
+    """Shards that hold more than one step takes are asked again, and only they."""
+    monkeypatch.setattr(entries_redis, "STEP", 3)
+    entries = open_entries(client)
+    for many in (2, 64, 400):
+        given = {str(each): entry(b"x", tags=["t", f"t{each % 2}"]) for each in range(many)}
+        entries.put_many("faq", given, NOW)
+        assert entries.size("faq", NOW) == Size(many, many)
+        assert dict(entries.scan("faq", "t", NOW)) == given
+        assert entries.invalidate("faq", "t1") == many // 2
+        assert entries.size("faq", NOW) == Size(many // 2, many // 2)
+        assert entries.clear("faq") == many // 2
+        entries.put_many("faq", given, NOW)
+        assert entries.size("faq", NOW + 900) == Size(0, 0)
+    assert {name.rpartition(":")[2] for name in names(client)} == {"about"}
 
 
 def test_names_tell_nothing_and_everything_expires(client: redis.Redis):
