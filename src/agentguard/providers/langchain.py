@@ -207,10 +207,11 @@ class Results(Shape):
                 continue
             other = Reading()
             shape.read(part, other)
+            into.content = into.content or other.content
             into.refused = into.refused or other.refused
             if other.finish_reason is not None:
                 into.others += (other.finish_reason,)
-        into.finished = into.content = True
+        into.finished = True
         beside = fields(fields(item).get("llm_output"))
         if into.usage is None:
             into.usage = usage_of(beside.get("token_usage") or beside.get("usage"))

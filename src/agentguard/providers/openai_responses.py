@@ -104,7 +104,7 @@ class Responses(Shape):
             opened = fields(known.get("item")).get("type")
             if opened not in {"message", "reasoning"}:
                 into.content = True
-        else:
+        elif not kind.endswith(".done") or any(text for _, _, text in self.texts(item)):
             into.content = True
             into.refused = into.refused or kind == "response.refusal.delta"
             if isinstance(known.get("delta"), str):
@@ -121,8 +121,8 @@ class Responses(Shape):
         if reason is not None:
             into.finish_reason = reason
         output = known.get("output") or ()
-        if output:
-            into.content = True
+        if not into.content:
+            into.content = any(map(_says, output))
         if whole:
             for channel, _, text in _output(output, ()):
                 if text and isinstance(channel, tuple) and channel[-1] == "text":
@@ -220,6 +220,13 @@ def _item(item: Any, path: Path, key: tuple[Hashable, ...]) -> Found:
         if place is not None and not isinstance(place, str):
             for inner, text in named({name: place}, _ITEM_TEXTS):
                 yield (*key, *inner), (*path, *inner), text
+
+
+def _says(item: Any) -> bool:
+    """Whether there is anything in an item of the output: a call has its name, a message its texts."""
+    if fields(item).get("type") not in {"message", "reasoning"}:
+        return True
+    return any(text for _, _, text in _item(item, (), ()))
 
 
 def _part(
