@@ -8,10 +8,15 @@ from agentguard.retrying.budget import forget_budgets
 from agentguard.testing import reset
 from tests.providers.sdk_targets import version
 
-NEEDS = ("openai", "anthropic", "google-genai", "langchain-openai")
-collect_ignore = (
-    ["test_budget_providers.py"] if any(version(package) < 0 for package in NEEDS) else []
-)
+NEEDS = {
+    "test_budget_providers.py": ("openai", "anthropic", "google-genai", "langchain-openai"),
+    "test_prompt_cache.py": ("openai", "anthropic"),
+    "test_prompt_cache_langchain.py": ("langchain-openai", "langchain-anthropic"),
+    "test_prompt_cache_litellm.py": ("litellm",),
+}
+collect_ignore = [
+    file for file, packages in NEEDS.items() if any(version(package) < 0 for package in packages)
+]
 
 
 @pytest.fixture(autouse=True)

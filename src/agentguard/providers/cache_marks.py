@@ -150,6 +150,8 @@ def _in_message(prompt: Prompt, index: int, mark: dict[str, str]) -> Change | No
     content = content_of(message)
     if prompt.kind == "litellm" and role_of(message) == "tool":
         return (("messages", index, _NAME), mark) if content else None
+    if role_of(message) == "tool" and sequence(content) and not _is_text(content[-1:]):
+        return None  # of what is inside a result, only a mark on its last block counts
     refusing = _called_by_code(prompt.messages[index - 1]) if index else frozenset[str]()
     return _in_content(path, content, mark, _kinds(prompt), refusing)
 
@@ -174,6 +176,10 @@ def _in_content(
             ):
                 return (*path, index, _NAME), mark
     return None
+
+
+def _is_text(blocks: Sequence[Any]) -> bool:
+    return any(_says(fields(block).get("text")) for block in blocks)
 
 
 def _says(text: object) -> bool:

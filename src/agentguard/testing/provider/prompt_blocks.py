@@ -111,7 +111,10 @@ def _block(place: str, kind: str, block: Mapping[str, Any], said: str = "") -> B
 def _unmarked(value: Any) -> Any:
     if isinstance(value, dict):
         known = cast("dict[str, Any]", value)
-        return {key: _unmarked(item) for key, item in known.items() if key != "cache_control"}
+        plain = {key: _unmarked(item) for key, item in known.items() if key != "cache_control"}
+        if isinstance(plain.get("content"), str):  # short for a block
+            plain["content"] = [{"type": "text", "text": plain["content"]}]
+        return plain
     if sequence(value):
         return [_unmarked(item) for item in value]
     return value
