@@ -8,6 +8,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+import openai
 import pytest
 
 from agentguard.caching.fingerprint import Fingerprint
@@ -225,7 +226,6 @@ def test_what_the_function_counts_itself_is_no_constant() -> None:
 
 def test_a_client_counts_by_where_it_sends_requests() -> None:
     """Not by its key, nor by its identity."""
-    openai = pytest.importorskip("openai")
     source = "def ask(q):\n    return client.chat.completions.create(model='m', messages=q)"
 
     def with_client(**settings: Any) -> bytes:

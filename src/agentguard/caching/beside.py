@@ -109,7 +109,7 @@ def _google_config(value: Any) -> Any:
         ):
             options.pop(name, None)
         options["headers"] = counting_headers(options.get("headers"))
-        given["http_options"] = {name: each for name, each in options.items() if each is not None}
+        given["http_options"] = {k: each for k, each in options.items() if each} or None
     tools: Any = given.get("tools")
     if isinstance(tools, list):
         given["tools"] = [_described(each) for each in cast("list[Any]", tools)]

@@ -15,7 +15,7 @@ import types
 from typing import TYPE_CHECKING, Any, Final
 
 from agentguard.caching.canonical import NoForm, canonical, name_of_class, packed
-from agentguard.caching.objects import SECRET, client_form
+from agentguard.caching.objects import SECRET
 from agentguard.providers.evidence import read
 
 if TYPE_CHECKING:
@@ -149,9 +149,6 @@ class _Survey:
         """The form of what the code reads: never a refusal, since it is no argument."""
         if isinstance(value, types.FunctionType):
             return "function", value.__module__, value.__qualname__
-        client = client_form(value)
-        if client is not None:
-            return client
         if isinstance(value, types.ModuleType):
             return "module", value.__name__, self._attributes(value, depth)
         if isinstance(value, type):

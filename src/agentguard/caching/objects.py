@@ -121,8 +121,11 @@ def owner_form(fn: Any, owner: Any, provider: str | None) -> Callable[[], Any] |
     if isinstance(owner, types.ModuleType):
         return None
     kinds = {base.__name__ for base in type(owner).__mro__}
-    if kinds & {"SyncAPIResource", "AsyncAPIResource", "SyncAPIClient", "AsyncAPIClient"}:
-        sent = _sent_with(read(owner, "_client") or owner)
+    if kinds & {"SyncAPIClient", "AsyncAPIClient"}:
+        sent = _sent_with(owner)
+        return lambda: sent
+    if kinds & {"SyncAPIResource", "AsyncAPIResource"}:
+        sent = _sent_with(read(owner, "_client"))
         return lambda: sent
     if provider == "google" and kinds & {"Models", "AsyncModels"}:
         api: Any = read(owner, "_api_client")
@@ -177,7 +180,10 @@ def langchain_form(value: Any, kind: type) -> Any:
             counting["default_headers"] = counting_headers(counting["default_headers"])
         seen = endpoint(value)
         return seen.base_url, canonical({name: _or_class(each) for name, each in counting.items()})
-    if "Runnable" in kinds and held is None:
+    if "Runnable" in kinds and held is not None:
+        bound: Any = held.pop("config", None) or {}
+        return canonical({**held, "configured": bound.get("configurable")})
+    if "Runnable" in kinds:
         parts = {name: each for name, each in vars(value).items() if name in {"func", "afunc"}}
         return canonical(parts) if parts else None
     return None

@@ -1,0 +1,13 @@
+"""Files about packages that are not installed here hold no tests here."""
+
+from __future__ import annotations
+
+from tests.providers.sdk_targets import version
+
+NEEDS = {
+    "test_canonical_arrays.py": "numpy",
+    "test_key_google.py": "google-genai",
+    "test_key_langchain.py": "langchain-openai",
+    "test_key_litellm.py": "litellm",
+}
+collect_ignore = [file for file, package in NEEDS.items() if version(package) < 0]
