@@ -627,11 +627,6 @@ def test_describe() -> None:
     assert told["state"] == "this process's memory"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="what a plain function hands back is not known before its first call, so that an async "
-    "callable that answers instead of it is refused in a call that still seems to be sync",
-)
 def test_another_answers_the_first_call_of_what_hands_back_an_awaitable() -> None:
     """The budget is used up before the function was ever called."""
 
@@ -648,3 +643,13 @@ def test_another_answers_the_first_call_of_what_hands_back_an_awaitable() -> Non
 
 async def _awaited(pending: Any) -> Any:
     return await pending
+
+
+def test_an_async_callable_cannot_answer_for_a_sync_one() -> None:
+    """It is refused where it is written."""
+
+    async def backup() -> dict[str, Any]:
+        return answer()
+
+    with pytest.raises(TypeError, match="asynchronous and cannot serve answer"):
+        budget(requests=0, exceeded=backup)(answer)

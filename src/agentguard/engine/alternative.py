@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from typing import Any
 
 from agentguard.engine.refuse import callable_alone, refuse
@@ -44,3 +45,26 @@ class Alternative:
             found = Target(fn, f"another {name}" if name == target.name else name)
             known[asked] = found
         return found
+
+    def check(self, target: Target) -> None:
+        """Refuse, when it is decorated, a target that this one cannot answer for."""
+        instead = self.instead_of(target)
+        if (instead.is_async or instead.hands_back) and _surely_sync(target):
+            raise TypeError(
+                f"{instead.name} is asynchronous and cannot serve {target.name}, which is sync: "
+                "pass a sync one, or make both async"
+            )
+
+
+def _surely_sync(target: Target) -> bool:
+    """Whether the callable is a plain `def`; a lambda or wrapped method may return an awaitable."""
+    fn = target.fn
+    if target.shape != "function":
+        return target.shape == "generator"
+    if target.endpoint.provider not in {None, "litellm"}:
+        return not target.hands_back  # a method of an SDK's client, whose class tells
+    return (
+        isinstance(fn, types.FunctionType)
+        and fn.__name__ != "<lambda>"
+        and not hasattr(fn, "__wrapped__")
+    )

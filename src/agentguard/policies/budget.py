@@ -14,6 +14,7 @@ from agentguard.budgeting.tab import POLL, Tab
 from agentguard.engine.alternative import Alternative
 from agentguard.engine.arguments import count, one_of, plain, seconds
 from agentguard.engine.chain import Policy
+from agentguard.engine.drive import AWAITABLE, STREAM
 from agentguard.engine.scope import Block
 from agentguard.engine.spelling import Spelled
 from agentguard.errors import BudgetExceeded, ContextMissing
@@ -260,8 +261,14 @@ class Budget(Block, Policy):
                 break
             await call.runtime.sleep(pause, call.deadline)
         if self._alternative is not None:
-            return await call.run(self._alternative.instead_of(call.target))
+            return await self._instead(call, self._alternative.instead_of(call.target))
         return await next(inner.replace(kwargs={**call.kwargs, **self._changes}))
+
+    async def _instead(self, call: Call, target: Target) -> Reply:
+        """The answer of another callable. That it is async tells what this call's caller awaits."""
+        if (target.is_async or target.hands_back) and not call.runtime.is_async:
+            await call.runtime.turn(STREAM if target.streams else AWAITABLE)
+        return await call.run(target)
 
     def pause(self, call: Call, error: BudgetExceeded) -> float | None:
         """Seconds to wait after a refusal; None where waiting would be in vain."""
@@ -286,7 +293,7 @@ class Budget(Block, Policy):
     def check(self, target: Target) -> None:
         """Refuse a target for which nobody could answer instead."""
         if self._alternative is not None:
-            self._alternative.instead_of(target)
+            self._alternative.check(target)
 
     # What a tab asks
 

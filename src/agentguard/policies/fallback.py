@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import types
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from agentguard import events
@@ -222,15 +221,8 @@ class Fallback(Policy):
                 f"{target.name} is a generator, and fallback(when=) would judge its answer when "
                 'half of it is with the user: pass hold="all" to hold it back until its end'
             )
-        instead = [each.instead_of(target) for each in self.targets]
-        if not surely_sync(target):
-            return
-        for each in instead:
-            if each.is_async or each.hands_back:
-                raise TypeError(
-                    f"{each.name} is asynchronous and cannot serve {target.name}, which is sync: "
-                    "pass a sync one, or make both async"
-                )
+        for each in self.targets:
+            each.check(target)
 
     def requests(self, inner: int) -> int:
         """Each target is one more, past the chain inside."""
@@ -292,20 +284,6 @@ def _names(model: str | Sequence[str] | None) -> tuple[str, ...]:
                 f"fallback(model=) takes the name of a model, or several, not {type(each).__name__}"
             )
     return tuple(names)
-
-
-def surely_sync(target: Target) -> bool:
-    """Whether the callable is a plain `def`; a lambda or wrapped method may return an awaitable."""
-    fn = target.fn
-    if target.shape != "function":
-        return target.shape == "generator"
-    if target.endpoint.provider not in {None, "litellm"}:
-        return not target.hands_back  # a method of an SDK's client, whose class tells
-    return (
-        isinstance(fn, types.FunctionType)
-        and fn.__name__ != "<lambda>"
-        and not hasattr(fn, "__wrapped__")
-    )
 
 
 fallback = Spelled(Fallback)
