@@ -21,21 +21,21 @@ ROLES: Final = frozenset(
 
 FRAME: Final = frozenset(
     "a an the this that these those there here it its itself one ones i im ive id ill my mine myself "
-    "me you your yours we our us they them their he she his her someone somebody anyone anybody "
+    "you your yours we our they their he she his her someone somebody anyone anybody "
     "people am is are was were be been being do does did doing done has have had having will would "
-    "shall should could might ought get gets got getting gotten go goes going gonna let lets us "
+    "shall should could might ought get gets got getting gotten go goes going gonna let lets "
     "what which how whose whats hows and or but so if then also too just really very quite please "
     "pls plz kindly hi hey hello thanks thank tell show give explain describe know knowing wonder "
     "wondering whether ask question answer like want wanna need wish try trying trouble about of "
     "for in on at to from into by with as it's way ways method methods process procedure step steps "
     "thing things some any each every such own now anything something actually exactly ok okay "
-    "make makes making take takes taking etc up out s t re ve ll d m per".split()
+    "make makes making take takes taking etc per regarding concerning up out s t re ve ll d m per".split()
 )
 """Left out, unless written as a name is: what asks, and not what is asked."""
 
 SOFT: Final = (ROLES - FRAME) | frozenset(
     "must can much many long best now already still ever usually normally "
-    "typical currently right happen happens help create item degree come find possible safe easy "
+    "typical currently right happen happens help create item degree receive use available recipe until till time come find possible safe easy "
     "work list recommend legal".split()
 )
 """May be missing in one of two questions, where the other has nothing in its place."""
@@ -78,7 +78,7 @@ good great best better well
 cause causes why reason
 large big
 tall height high
-long length duration
+long length duration time
 deep depth
 wide width
 heavy weight weigh
@@ -126,7 +126,6 @@ symptom sign
 ache pain hurt hurts painful sore
 lose lost
 own possess
-receive received
 explain explanation
 correct right
 wrong incorrect mistake error
@@ -139,6 +138,7 @@ directory folder
 run execute
 show display
 kid child toddler
+until till
 physician doctor
 invoice bill
 ship shipping shipment deliver delivery
@@ -151,7 +151,7 @@ favourite favorite
 grey gray
 build construct built constructed
 movie film
-quit resign leave
+quit resign
 hire recruit
 fire dismiss
 tax taxes
@@ -256,6 +256,9 @@ _PHRASES: Final = [
         (r"\bwhat time\b|\b(?:on|by|at) (?:what|which) (?:date|day|time)\b|\bby when\b", "when"),
         (r"\bin (?:what|which) year\b", "when"),
         (r"\b(?:tell|give|show|let|send|help|teach|remind) me\b", "tell"),
+        (r"\bwhat makes\b", "why"),
+        (r"\b(?:least|less) expensive\b|\bcosts? (?:less|least)\b", "cheap"),
+        (r"\b(?:for|to|with) (?:me|us)\b", " "),
         (r"\bwhether or not\b", "whether"),
         (r"\bforg(?:e|o)t(?:ten|s|ting)?\b", "not remember"),
         (r"\bunable to\b|\bfail(?:s|ed|ing)? to\b", "not"),

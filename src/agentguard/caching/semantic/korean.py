@@ -7,7 +7,7 @@ from typing import Final
 
 from agentguard.caching.semantic.numbers import COUNTERS
 
-__all__ = ["FRAME", "DONT", "NEGATIONS", "SOFT", "canonical", "role_of"]
+__all__ = ["FRAME", "DONT", "NEGATIONS", "PARTS", "SOFT", "canonical", "class_of", "role_of"]
 
 NEGATIONS: Final = frozenset("않 없 못 안 아니 불가 불가능".split())
 """Stems that turn a sentence round; `안` and `못` stand before their verb, the others behind."""
@@ -21,7 +21,7 @@ MOVABLE: Final = frozenset("이 을 은".split())
 AROUND: Final = frozenset("전 후".split())
 """Before and after, which follow the word that they are about."""
 
-_ROLES: Final = {
+PARTS: Final = {
     "에서": "에서", "에서는": "에서", "까지": "로", "으로": "로", "로": "로", "에게": "로", "한테": "로",
     "보다": "보다", "이": "이", "가": "이", "을": "을", "를": "을", "부터": "에서",
     "에": "에", "은": "은", "는": "은", "도": "은",
@@ -45,7 +45,7 @@ _ENDINGS: Final = (
 )
 
 PROTECTED: Final = frozenset(
-    "월요일 화요일 수요일 목요일 금요일 토요일 일요일 요일 주말 평일 날 일 주일 휴일 생일 매일 내년 작년 올해 일본 사과 휴가 회의 아이 나이 이자 고양이 강아지 제주도 지도 온도 속도 한도 정도 날짜 의자 바다 나라 하나 "
+    "월요일 화요일 수요일 목요일 금요일 토요일 일요일 요일 주말 평일 날 일 주일 휴일 생일 매일 내년 작년 올해 일본 사과 휴가 회의 아이 나이 이자 고양이 강아지 제주도 지도 온도 속도 한도 정도 날짜 의자 바다 나라 "
     "어디 누구 얼마 언제 여기 거기 오이 종이 길이 높이 깊이 넓이 크기 무게 차이 놀이 전기 감기 비행기 세탁기 "
     "식기세척기 프린터 계좌 통화 전화 영화 대화 문화 "
     "변화 원화 엔화 문의 강의 정의 주의 동의 합의 예의 논의 결과 효과 학과 치과 안과 내과 외과 성과 초과 통과 "
@@ -83,11 +83,11 @@ FRAME: Final = frozenset(
     "저것 이거 그거 요 중 동안 경우 방식 절차 과정 의미 어때 어떠 어떤가 어떻 뜻 말하 시 인가 네 예 응 아 음 "
     "이나 으로 에서 까지 부터 보다 함께 같이 위해 위하 통해 통하 따르 "
     "대하여 관하여 여쭤보 여쭙 더 수도 해 드릴 점 바 데 줄 채 척 만큼 뿐 대로 무 어느 게요 어떤지 무엇인지 "
-    "뭔가 뭔지 뭐야 뭐예요 뭔가요 뭡니까 볼 만 만하 괜찮 좋 건지 드려".split()
+    "뭔가 뭔지 뭐야 뭐예요 뭔가요 뭡니까 그래 그러 볼 만 만하 괜찮 좋 건지 드려".split()
 )
 SOFT: Final = frozenset(
     "얼마 몇 많 지금 현재 가능 필요 가장 정상 보통 바로 다시 새로 찾 만들 받 가 나오 쓰 "
-    "며칠 기간 요청 경우 상품 항목 재료 전 후 명 데려가 구경".split()
+    "며칠 기간 요청 경우 상품 항목 재료 전 후 명 걸리 데려가 구경".split()
 )
 
 _GROUPS: Final = """
@@ -118,7 +118,7 @@ _GROUPS: Final = """
 도난 도둑맞 도둑
 금리 이자율
 낮추 내리 줄이
-높이 올리 인상 늘리
+높 높이 올리 인상 늘리
 풍부 많
 음식 먹거리
 연결 합치 잇 결합
@@ -134,7 +134,6 @@ _GROUPS: Final = """
 일어나 발생 생기
 이유 왜 원인
 크 크기
-높 높이
 길 길이
 깊 깊이
 넓 넓이
@@ -165,7 +164,10 @@ _GROUPS: Final = """
 입국 들어가
 강아지 개 반려견 애완견
 아이 어린이 아기 자녀
-아프 통증
+아프 아파 통증
+나쁘 나빠
+바쁘 바빠
+현재 지금
 머리 두통
 마시 음용
 먹 섭취 복용 드시
@@ -207,10 +209,10 @@ _GROUPS: Final = """
 필요 있어야
 언제 날짜 며칠 기한
 영업 운영
-원 krw 원화
-달러 usd
-유로 eur
-엔 엔화 jpy
+원 won 원화
+달러 dollar 불
+유로 euro
+엔 엔화 yen
 도 celsius 섭씨
 명 사람 인 인분
 초 second
@@ -237,7 +239,7 @@ _GROUPS: Final = """
 아이디 id
 작동 동작
 출발 떠나
-걸리 소요
+걸리 소요 기간
 설정 세팅
 폴더 디렉터리
 빨리 빠르게
@@ -257,19 +259,24 @@ _GROUPS: Final = """
 """
 
 
+def class_of(word: str) -> str:
+    """What stands for a word that is bare already, such as a Latin one."""
+    return _CLASSES.get(word, word)
+
+
 def role_of(word: str) -> str | None:
     """The part that a word's particle gives it; exchanged, it is another question."""
     for length in (3, 2, 1):
-        role = _ROLES.get(word[-length:]) if len(word) > length else None
+        role = PARTS.get(word[-length:]) if len(word) > length else None
         if role is not None and word not in PROTECTED:
             return role
     return None
 
 
 def _known(stem: str, word: str) -> bool:
-    if stem in _BRIEF and len(word) > 3:
-        return False  # what is left of a long word is not the pronoun that it looks like
-    return any(stem in words for words in (_CLASSES, PROTECTED, FRAME, SOFT, NEGATIONS))
+    if stem in _BRIEF and (len(word) > 3 or not word.startswith(stem)):
+        return False  # what is left of another word is not the pronoun that it looks like
+    return any(stem in words for words in (_CLASSES, PROTECTED, FRAME, SOFT, NEGATIONS, _VERBS))
 
 
 @lru_cache(maxsize=8192)
@@ -280,6 +287,14 @@ def canonical(word: str, *, attached: bool = False) -> str:
         word: Hangul between two blanks.
         attached: it follows a number or a Latin word, so that it may be a particle alone.
     """
+    if word.startswith(("알려", "가르쳐")):
+        return "알리"
+    for cut in range(len(word) - 1, 0, -1):
+        head = word[:cut]
+        if word[cut:] in _PLAIN and (
+            (attached and head in COUNTERS) or (cut > 1 and _known(head, word))
+        ):
+            return _CLASSES.get(head, head)
     stem = word
     while True:
         if attached and stem in COUNTERS:
@@ -292,7 +307,7 @@ def canonical(word: str, *, attached: bool = False) -> str:
             shorter = _settled(stem)
             if len(shorter) == len(stem):
                 return shorter
-        if len(word) > 3 and shorter in _BRIEF:
+        if shorter in _BRIEF and not _known(shorter, word):
             return stem
         stem = shorter
 
@@ -303,7 +318,7 @@ def _shorter(stem: str, *, attached: bool) -> str | None:
         if suffix[0] in _FINALS:
             body = stem[: -len(suffix) + 1] if len(suffix) > 1 else stem
             fused = body and _final(body[-1]) == _FINALS[suffix[0]]
-            if fused and stem.endswith(suffix[1:]) and _may_be_verb(body):
+            if fused and stem.endswith(suffix[1:]) and (suffix == "ㅆ" or _may_be_verb(body)):
                 return body[:-1] + _without_final(body[-1])
         elif stem.endswith(suffix) and (len(stem) > len(suffix) or attached):
             return stem[: -len(suffix)] if len(stem) > len(suffix) else ""
@@ -311,10 +326,19 @@ def _shorter(stem: str, *, attached: bool) -> str | None:
 
 
 def _may_be_verb(body: str) -> bool:
-    """Whether a final consonant may be an ending: long words are nouns, but for those with 하다."""
-    return len(body) <= 3 or _without_final(body[-1]) in "하해되돼"
+    """Whether a final consonant may be an ending.
+
+    Long words are nouns, but for those with 하다; of the shortest, only known verbs are not.
+    """
+    bare = body[:-1] + _without_final(body[-1])
+    if len(body) == 1:
+        return bare not in _BRIEF and any(
+            bare in words for words in (_CLASSES, SOFT, FRAME, _VERBS)
+        )
+    return len(body) <= 3 or bare[-1] in "하해되돼"
 
 
+_VERBS: Final = frozenset("타 자 서 짜 뜨 푸 싸 추 펴 지 차 치 키 끄".split())
 _BRIEF: Final = frozenset(
     "저 제 내 나 이 그 때 수 것 거 게 건 뭐 시 요 중 또 더 점 바 데 줄 채 척 뿐 무 법".split()
 )
@@ -355,6 +379,8 @@ _SUFFIXES: Final = sorted(
     {*_PARTICLES.split(), *_COPULAS.split(), *_ENDINGS.split()},
     key=lambda suffix: (-len(suffix), suffix[0] in _FINALS),
 )
+
+_PLAIN: Final = frozenset(suffix for suffix in _SUFFIXES if suffix[0] not in _FINALS)
 
 _CLASSES: Final[dict[str, str]] = {}
 for _line in _GROUPS.split("\n"):

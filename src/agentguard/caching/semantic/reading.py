@@ -11,7 +11,7 @@ from agentguard.caching.semantic.numbers import in_digits
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["PLACEHOLDER", "Reading"]
+__all__ = ["ASKING", "PLACEHOLDER", "Reading"]
 
 PLACEHOLDER: Final = re.compile(r"<[A-Z_]+_\d+>")
 """What masking leaves in the place of personal data."""
@@ -24,6 +24,15 @@ _GLUED: Final = re.compile(
     r"(?<![가-힣])(?:(몇)(?=[가-힣])|([안못])(?=[되됩돼된될됐하해한할했합]))"
 )
 _NAME: Final = re.compile(r"(?<=[^\s.?!\"'“‘])\s+[\"'“‘(]?([A-Z][\w'+#]*)")
+
+
+WHY: Final = frozenset({english.canonical("why"), korean.canonical("왜")})
+ASKING: Final = (
+    WHY
+    | frozenset(map(english.canonical, ("who", "when", "where")))
+    | frozenset(map(korean.canonical, ("누구", "언제", "어디")))
+)
+"""Words whose place says nothing: they open a question or close it."""
 
 
 class Reading:
@@ -60,11 +69,13 @@ class Reading:
                 behind = negates and word not in {"안", "못"}
                 frame, soft = word in korean.FRAME or not word, word in korean.SOFT
                 role = korean.role_of(token)
+                if not word and last is not None:
+                    self.roles.add((korean.PARTS.get(token, ""), last))
             else:
                 named = token in names
                 negates = token in english.NEGATIONS
                 behind = False
-                word = token if kind == "number" else english.canonical(token)
+                word = token if kind == "number" else korean.class_of(english.canonical(token))
                 frame = not named and token in english.FRAME
                 soft = not named and (token in english.SOFT or word in _SOFT)
                 role = None
@@ -94,21 +105,23 @@ class Reading:
                 part = None
             if role is not None:
                 self.roles.add((role, word))
+        if self.negations:  # "it does not work" asks why
+            for why in WHY & self.words.keys():
+                del self.words[why]
+                self.soft[why] = None
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str, bool]]:
     """Kind, token, and whether it is joined to a number or Latin word before it."""
-    plain = english.plain(in_digits(PLACEHOLDER.sub(" ", text)))
+    plain = english.plain(in_digits(PLACEHOLDER.sub("'", text)))
+    plain = _GLUED.sub(r"\1\2 ", plain)
     end, before = -1, ""
-    for found in _TOKEN.finditer(_GLUED.sub(r"\1\2 ", plain)):
-        kind = found.lastgroup or ""
-        yield (
-            kind,
-            found[0],
-            found.start() == end
-            and before in {"number", "latin"}
-            or (kind == "hangul" and before == "number" and found.start() <= end + 1),
-        )
+    for found in _TOKEN.finditer(plain):
+        kind, start = found.lastgroup or "", found.start()
+        joined = start == end and before in {"number", "latin"}
+        counts = before == "number" and start <= end + 1
+        quoted = start > 0 and plain[start - 1] in "'\"\u2019\u201d)\u300d\u300f"
+        yield kind, found[0], kind == "hangul" and (joined or counts or quoted)
         end, before = found.end(), kind
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentguard.caching.semantic.korean import MOVABLE
-from agentguard.caching.semantic.reading import Reading
+from agentguard.caching.semantic.reading import ASKING, Reading
 
 __all__ = ["Reading", "differs"]
 
@@ -21,7 +21,10 @@ def differs(a: Reading, b: Reading) -> str | None:
         return "words"
     if _exchanged(a, b):
         return "roles"
-    if _moved([w for w in a.words if w in b.words], [w for w in b.words if w in a.words]):
+    shared = a.words.keys() & b.words.keys() - ASKING
+    if _moved(
+        [word for word in a.words if word in shared], [word for word in b.words if word in shared]
+    ):
         return "order"
     return None
 
