@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import secrets
 import zlib
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
 from agentguard.stores.entries import Entries, Entry, Size
-from agentguard.stores.entries_redis_script import SCRIPT
+from agentguard.stores.entries_redis_script import GET, SCRIPT
 from agentguard.stores.packed import digest, pack, unpack
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ LONGEST: Final = 3e9
 class RedisEntries(Entries):
     """Answers that all hosts share.
 
-    `get` is one GET and `put` one script; both are one round trip. What is done to one entry is
-    done at once, with its tags; what goes through many is not. When Redis is full its
-    `maxmemory-policy` says what leaves; there are no other bounds.
+    `get` and `put` are one script and one round trip. What is done to one entry is done at once,
+    with its tags; what goes through many is not. When Redis is full its `maxmemory-policy` says
+    what leaves; there are no other bounds.
 
     Args:
         redis: where.
@@ -54,16 +55,16 @@ class RedisEntries(Entries):
 
     def get(self, space: str, key: str, now: float) -> Entry | None:
         """See `Entries`."""
-        name = _entry(space, key)
-        packed = self._redis.run(lambda it: it.execute_command("GET", name, NEVER_DECODE=True))
+        command = _get(space, key)
+        packed = self._redis.run(lambda it: it.execute_command(*command, NEVER_DECODE=True))
         return _alive(packed, now)
 
     def get_many(self, space: str, keys: Sequence[str], now: float) -> list[Entry | None]:
         """See `Entries`; 100 are one round trip."""
         found: list[Entry | None] = []
         for some in _steps(keys):
-            commands = [("GET", _entry(space, key)) for key in some]
-            found += [_alive(packed, now) for packed in self._ask(commands)]
+            packed = self._ask([_get(space, key) for key in some])
+            found += [_alive(each, now) for each in packed]
         return found
 
     def put(self, space: str, key: str, entry: Entry, now: float) -> None:
@@ -81,15 +82,17 @@ class RedisEntries(Entries):
 
     def invalidate(self, space: str, tag: str) -> int:
         """See `Entries`."""
-        return self._everywhere(space, "invalidate", digest(tag)).entries
+        return self._everywhere(space, "invalidate", *_range(tag)).entries
 
     def scan(self, space: str, tag: str, now: float) -> list[tuple[str, Entry]]:
         """See `Entries`: all keys are asked for at once, then their entries in steps."""
-        name = digest(tag)
         lists = self._ask(
-            [("SMEMBERS", f"{_shard(space, number)}:tag:{name}") for number in range(SHARDS)]
+            [
+                ("ZRANGEBYLEX", f"{_shard(space, number)}:tags", *_range(tag))
+                for number in range(SHARDS)
+            ]
         )
-        keys = [key.decode() for each in lists for key in each]
+        keys = [name.decode().partition(" ")[2] for each in lists for name in each]
         found = zip(keys, self.get_many(space, keys, now), strict=True)
         # What was put since then may have lost the tag.
         return [(key, entry) for key, entry in found if entry is not None and tag in entry.tags]
@@ -143,8 +146,15 @@ def _shard(space: str, number: int) -> str:
     return f"agentguard:cache:{{{quote(space, safe='')}:{number:02}}}"
 
 
-def _entry(space: str, key: str) -> str:
-    return f"{_shard(space, _number(key))}:entry:{key}"
+def _get(space: str, key: str) -> tuple[Any, ...]:
+    shard = _shard(space, _number(key))
+    return "EVAL", GET, 2, f"{shard}:tags", f"{shard}:entry:{key}"
+
+
+def _range(tag: str) -> tuple[str, str]:
+    """From where to where the names of what has the tag are: "!" comes after " "."""
+    name = digest(tag)
+    return f"[{name} ", f"({name}!"
 
 
 def _script(shard: str, operation: str, *arguments: Any) -> tuple[Any, ...]:
@@ -165,6 +175,7 @@ def _put(space: str, key: str, entry: Entry, now: float) -> tuple[Any, ...]:
         math.ceil(lasts * 1000),
         len(entry.value),
         pack(entry),
+        secrets.token_hex(8),
         *(digest(tag) for tag in dict.fromkeys(entry.tags)),
     )
 
