@@ -24,6 +24,7 @@ QUESTIONS: dict[str, tuple[str, str]] = {
     "concurrency": (HERE, "How many calls run at once"),
     "imports": (HERE, "What importing costs"),
     "answers": (HERE, "What keeping an answer costs"),
+    "prompts": (HERE, "What marking a prompt costs"),
 }
 """By name: which interpreter answers it, and its title on the page."""
 

@@ -84,7 +84,9 @@ class Prefixes:
             trace: makes its trace, where it is needed.
         """
         with self._lock:
-            part = self._parts.setdefault(name, _Part())
+            part = self._parts.get(name)
+            if part is None:
+                part = self._parts[name] = _Part()
             if part.knows(digest):
                 return _KNOWN
         made = trace()

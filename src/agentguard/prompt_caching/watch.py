@@ -81,9 +81,12 @@ class Watch:
 
     def _of(self, key: Hashable) -> Prefixes:
         with self._lock:
-            if key not in self._prefixes and len(self._prefixes) >= _MOST:
-                del self._prefixes[next(iter(self._prefixes))]
-            return self._prefixes.setdefault(key, Prefixes())
+            found = self._prefixes.get(key)
+            if found is None:
+                if len(self._prefixes) >= _MOST:
+                    del self._prefixes[next(iter(self._prefixes))]
+                found = self._prefixes[key] = Prefixes()
+            return found
 
     def _tell(
         self, call: Call, name: str, where: str, position: int | None, why: str | None

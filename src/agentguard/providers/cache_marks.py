@@ -48,7 +48,8 @@ def marked_already(target: Target, prompt: Prompt) -> bool:
         fixed = fields(langchain_model(target)).get("model_kwargs")
         if fields(fixed).get(_NAME):
             return True
-    return any(map(_has, prompt.tools)) or _has_in(prompt.system) or _has_in(prompt.messages)
+    beside = () if prompt.kind == "anthropic" else _BESIDE
+    return any(_has_in(part, beside) for part in (prompt.tools, prompt.system, prompt.messages))
 
 
 def tools_end(prompt: Prompt, mark: dict[str, str]) -> Change | None:
@@ -199,12 +200,15 @@ def _called_by_code(message: Any) -> frozenset[str]:
     )
 
 
-def _has(node: Any) -> bool:
-    known = fields(node)
-    beside = (known.get(name) for name in _BESIDE)
-    return bool(known.get(_NAME)) or any(fields(each).get(_NAME) for each in beside if each)
-
-
-def _has_in(node: Any) -> bool:
-    """Whether messages or blocks have one, or the blocks in them."""
-    return sequence(node) and any(_has(each) or _has_in(content_of(each)) for each in node)
+def _has_in(nodes: Any, beside: tuple[str, ...]) -> bool:
+    """Whether tools, messages or blocks have one, or the blocks in them."""
+    if not sequence(nodes):
+        return False
+    for node in nodes:
+        known = fields(node)
+        if known.get(_NAME) or any(fields(known.get(name)).get(_NAME) for name in beside):
+            return True
+        content = known.get("content")
+        if content.__class__ is not str and _has_in(content, beside):
+            return True
+    return False
