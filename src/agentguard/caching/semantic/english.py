@@ -25,11 +25,11 @@ FRAME: Final = frozenset(
     "people am is are was were be been being do does did doing done has have had having will would "
     "shall should could might ought get gets got getting gotten go goes going gonna let lets "
     "what which how whose whats hows and or but so if then also too just really very quite please "
-    "pls plz kindly hi hey hello thanks thank tell show give explain describe know knowing wonder "
+    "pls plz kindly hi hey hello thanks thank tell give explain describe know knowing wonder "
     "wondering whether ask question answer like want wanna need wish try trying trouble about of "
     "for in on at to from into by with as it's way ways method methods process procedure step steps "
     "thing things some any each every such own now anything something actually exactly ok okay "
-    "make makes making take takes taking etc per regarding concerning up out s t re ve ll d m per".split()
+    "make makes making take takes taking etc per regarding concerning mean means meaning s t re ve ll d m per".split()
 )
 """Left out, unless written as a name is: what asks, and not what is asked."""
 
@@ -41,7 +41,7 @@ SOFT: Final = (ROLES - FRAME) | frozenset(
 """May be missing in one of two questions, where the other has nothing in its place."""
 
 _GROUPS: Final = """
-delete remove erase
+delete remove erase uninstall
 freeze frozen
 screen display monitor
 contact reach
@@ -138,6 +138,117 @@ directory folder
 run execute
 show display
 kid child toddler
+join merge combine
+boost improve enhance
+world earth globe
+invent inventor invention
+travel commute
+notice warning
+stuck jammed
+sofa couch
+trash garbage rubbish
+bin trash
+toilet restroom bathroom lavatory
+elevator lift
+petrol gasoline fuel
+bicycle bike cycle
+subway metro underground
+luggage baggage suitcase
+passenger traveler traveller
+ticket fare
+reserve book reservation booking
+hotel accommodation lodging
+restaurant diner eatery
+coupon voucher promo
+discount rebate
+rich wealthy
+poor needy
+cash money
+medicine medication drug
+physician doctor
+hospital clinic
+injury wound
+allergic allergy
+vaccine vaccination shot
+pregnant pregnancy
+exercise workout
+diet nutrition
+sleep asleep
+tired exhausted
+happy glad
+sad unhappy
+angry mad
+smart clever intelligent
+stupid dumb
+beautiful pretty
+strange odd weird
+simple easy
+hard difficult tough
+important crucial essential
+entire whole complete
+finish complete
+continue proceed
+connect link attach
+separate split
+turn rotate
+array list
+string text
+loop iterate
+folder directory
+crash crashed
+error errors exception
+debug troubleshoot
+deploy release
+server host
+database db
+developer programmer
+engineer engineering
+boss manager supervisor
+colleague coworker
+meeting appointment
+schedule timetable calendar
+benefit advantage
+drawback disadvantage downside
+contract agreement
+court tribunal
+sue litigate
+crime offense offence
+police cops
+rule regulation law
+rent rental
+tenant renter
+landlord
+storm thunderstorm
+forecast prediction
+sunny clear
+rain rainy raining
+snow snowy snowing
+windy wind
+humid humidity
+cook prepare
+oven stove
+fridge refrigerator
+soup broth
+dish meal
+vegetable veggie
+ingredient component
+clean wash
+city town
+country nation
+river stream
+mountain mount peak
+sea ocean
+speak spoken
+language tongue
+end finish
+answer reply respond response
+shorten abbreviate condense
+long lengthy
+short brief
+title headline
+paragraph passage
+sentence phrase
+speed velocity
 until till
 physician doctor
 invoice bill
@@ -255,8 +366,11 @@ _PHRASES: Final = [
         (r"\b(?:get|give) my money back\b", "refund"),
         (r"\bwhat time\b|\b(?:on|by|at) (?:what|which) (?:date|day|time)\b|\bby when\b", "when"),
         (r"\bin (?:what|which) year\b", "when"),
-        (r"\b(?:tell|give|show|let|send|help|teach|remind) me\b", "tell"),
+        (r"\b(?:tell|give|let|send|help|teach|remind) me\b", "tell"),
         (r"\bwhat makes\b", "why"),
+        (r"\be-mail", "email"),
+        (r"\b(?:show|hand|bring|pass) (?:me|us)\b", "tell"),
+        (r"\b(?:two|2) times\b|\btwice\b", "2"),
         (r"\b(?:least|less) expensive\b|\bcosts? (?:less|least)\b", "cheap"),
         (r"\b(?:for|to|with) (?:me|us)\b", " "),
         (r"\bwhether or not\b", "whether"),

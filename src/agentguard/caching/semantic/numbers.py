@@ -49,7 +49,7 @@ _DIGITS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d)")
 _NTH = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b", re.IGNORECASE)
 _MONTH_DAY = re.compile(r"(?<!\d)(\d{1,2})월 ?(\d{1,2})일")
 _KOREAN = re.compile(
-    r"(?:\d[\d.]*|[일이삼사오육칠팔구십백천])*[십백천만억조](?:[\d일이삼사오육칠팔구십백천만억] ?)*(?=원|달러|유로|엔|위안|명|개)"
+    r"(?:\d[\d.]*|[일이삼사오육칠팔구십백천])*[십백천만억조](?:[\d일이삼사오육칠팔구십백천만억] ?)*(?= ?(?:원|달러|유로|엔|위안|명|개))"
 )
 _COUNTED = re.compile(
     rf"(?<![가-힣])({'|'.join(sorted(_NATIVE, key=len, reverse=True))})"

@@ -42,7 +42,14 @@ def _open(a: Reading, b: Reading) -> bool:
 
 def _exchanged(a: Reading, b: Reading) -> bool:
     """Whether two words that both texts have stand in for each other: from A to B, from B to A."""
-    return not _left(a, b).isdisjoint(_left(b, a))
+    return not _left(a, b).isdisjoint(_left(b, a)) or _turned(a, b) or _turned(b, a)
+
+
+def _turned(a: Reading, b: Reading) -> bool:
+    """Whether something comes from where it goes to in the other text."""
+    origins = {word for part, word in a.roles - b.roles if part == "from"}
+    goals = {word for part, word in b.roles - a.roles if part in {"to", "into"}}
+    return not origins.isdisjoint(goals)
 
 
 def _left(a: Reading, b: Reading) -> set[str]:
