@@ -403,20 +403,29 @@ def test_it_does_not_wait_in_vain(harness: Harness) -> None:
         assert time.time() == began
 
 
-async def test_it_waits_for_calls_under_way() -> None:
-    """What they have set aside comes back before the budget renews."""
-    policy = budget(output_tokens=100, per="24h", exceeded="wait", store=MemoryLedger(), name="n")
+@pytest.mark.parametrize("place", ["memory", "sqlite"])
+async def test_it_waits_for_calls_under_way(place: str, tmp_path: Any) -> None:
+    """What they have set aside comes back before the budget renews, and is waited for a little at a time."""
+    store: Any = MemoryLedger() if place == "memory" else f"sqlite:///{tmp_path / 'b.db'}"
+    policy = budget(output_tokens=100, per="24h", exceeded="wait", store=store, name="n")
+    policy.warm(None)
     order: list[int] = []
+    began = asyncio.Event()
 
     @policy
     async def ask(number: int, *, max_tokens: int) -> Any:
         order.append(number)
+        began.set()
         await asyncio.sleep(0.05)
         return answer(output_tokens=max_tokens // 2)
 
-    await asyncio.gather(ask(1, max_tokens=100), ask(2, max_tokens=40))
+    first = asyncio.create_task(ask(1, max_tokens=100))
+    await began.wait()
+    async with asyncio.timeout(20):
+        await asyncio.gather(first, ask(2, max_tokens=40))
     assert order == [1, 2]
     assert policy.status()["output_tokens"][1:3] == (70, 0)
+    policy.ledger.close()
 
 
 @every_shape

@@ -7,7 +7,7 @@ out to surround them only: what was set aside for it is given back when the firs
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from agentguard.budgeting.charge import Charge
 from agentguard.budgeting.purse import Purse
@@ -20,10 +20,7 @@ if TYPE_CHECKING:
     from agentguard.engine.call import Attempt, Outcome
     from agentguard.policies.budget import Budget
 
-__all__ = ["POLL", "Tab"]
-
-POLL: Final = 0.25
-"""Seconds between two looks at a budget in which only calls under way stand in the way."""
+__all__ = ["Tab"]
 
 
 class Tab:
@@ -49,6 +46,7 @@ class Tab:
         attempt.on_end(functools.partial(self._ended, charge))
         if budget.needs_model and model not in budget.warmed:
             await call.runtime.blocking(budget.warm, model)
+        waited = 0
         while True:
             try:
                 await charge.set_aside()
@@ -60,10 +58,11 @@ class Tab:
                     raise
                 if budget.exceeded != "wait":
                     raise
-                pause = budget.pause(call, error)
+                pause = await budget.pause(call, error, waited)
                 if pause is None:
                     raise
             await call.runtime.sleep(pause, call.deadline)
+            waited += 1
         self.made = charge.granted = True
         charge.bound(attempt)
         attempt.on_late(functools.partial(settle_late, charge))

@@ -10,7 +10,7 @@ from agentguard.budgeting.limits import Limit, figure, units
 from agentguard.budgeting.period import Period
 from agentguard.budgeting.rates import Rates
 from agentguard.budgeting.standing import Standing
-from agentguard.budgeting.tab import POLL, Tab
+from agentguard.budgeting.tab import Tab
 from agentguard.engine.alternative import Alternative
 from agentguard.engine.arguments import count, one_of, plain, seconds
 from agentguard.engine.chain import Policy
@@ -18,7 +18,7 @@ from agentguard.engine.drive import AWAITABLE, STREAM
 from agentguard.engine.scope import Block
 from agentguard.engine.spelling import Spelled
 from agentguard.errors import BudgetExceeded, ContextMissing
-from agentguard.stores.ledger import MOST, Account
+from agentguard.stores.ledger import MOST, Account, StoreUnavailable
 from agentguard.stores.open import open_store
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ __all__ = ["Budget", "budget", "forget_warnings"]
 
 _MOST: Final = 4096
 _UNKNOWN: Final = "unknown"
+_SHORTEST: Final = 0.02
+_LONGEST: Final = 1.0
+"""Seconds between two looks at a budget in which only calls under way stand in the way."""
 
 _told: Final[set[str]] = set()
 
@@ -246,6 +249,7 @@ class Budget(Block, Policy):
         inner = call.on_attempt(tab)
         if self.exceeded == "raise":
             return await next(inner)
+        waited = 0
         while True:
             try:
                 return await next(inner)
@@ -253,13 +257,16 @@ class Budget(Block, Policy):
                 refused, tab.refusal = tab.refusal, None
                 if error is not refused:
                     raise
-                pause = self.pause(call, error) if self.exceeded == "wait" else None
-                if self.exceeded == "wait" and pause is None:
-                    raise
+                pause = None
+                if self.exceeded == "wait":
+                    pause = await self.pause(call, error, waited)
+                    if pause is None:
+                        raise
                 del refused
             if pause is None:
                 break
             await call.runtime.sleep(pause, call.deadline)
+            waited += 1
         if self._alternative is not None:
             return await self._instead(call, self._alternative.instead_of(call.target))
         return await next(inner.replace(kwargs={**call.kwargs, **self._changes}))
@@ -270,25 +277,41 @@ class Budget(Block, Policy):
             await call.runtime.turn(STREAM if target.streams else AWAITABLE)
         return await call.run(target)
 
-    def pause(self, call: Call, error: BudgetExceeded) -> float | None:
-        """Seconds to wait after a refusal; None where waiting would be in vain."""
-        renews = error.retry_after
+    async def pause(self, call: Call, error: BudgetExceeded, waited: int) -> float | None:
+        """Seconds to wait after a refusal; None where waiting would be in vain.
+
+        Args:
+            call: that was refused.
+            error: the refusal.
+            waited: how often it has waited before.
+        """
         used, limit, asked = error.used, error.limit, error.asked
         if limit is None or used is None or asked is None or asked > limit:
             return None
-        if not self.per_request:
-            key = self.key_of(call, self.model_of(call))
-            account = self.account(key, error.unit, call.runtime.time())
-            if not self.ledger.remote:
-                standing = self.ledger.status(account, call.runtime.time())
-                if figure(error.unit, standing.used) + asked <= limit:
-                    renews = POLL  # calls under way stand in the way, and may give it back
-        if renews is None:
+        pause = error.retry_after
+        if not self.per_request and await self._may_come_back(call, error.unit, limit - asked):
+            # Calls under way stand in the way, and may give it back at any time.
+            soon = min(_SHORTEST * 2 ** min(waited, 10), _LONGEST) * (1 + call.runtime.random()) / 2
+            pause = soon if pause is None else min(soon, pause)
+        if pause is None:
             return None
         deadline = call.deadline
-        if deadline is not None and deadline.at <= call.runtime.monotonic() + renews:
+        if deadline is not None and deadline.at <= call.runtime.monotonic() + pause:
             return None
-        return renews
+        return pause
+
+    async def _may_come_back(self, call: Call, unit: str, room: int | Decimal) -> bool:
+        """Whether there would be room, were it not for what is set aside."""
+        now, ledger = call.runtime.time(), self.ledger
+        account = self.account(self.key_of(call, self.model_of(call)), unit, now)
+        try:
+            if ledger.remote:
+                standing = await call.runtime.blocking(ledger.status, account, now)
+            else:
+                standing = ledger.status(account, now)
+        except StoreUnavailable:
+            return True
+        return figure(unit, standing.used) <= room
 
     def check(self, target: Target) -> None:
         """Refuse a target for which nobody could answer instead."""
