@@ -10,6 +10,7 @@ import anthropic
 import openai
 import pytest
 
+from agentguard.caching.canonical import NoForm, packed
 from agentguard.testing import FakeProvider
 from tests.caching.asking import Noting
 
@@ -167,3 +168,11 @@ def test_an_async_client_has_keys(provider: FakeProvider) -> None:
 
     one, same, other = asyncio.run(run())
     assert one == same != other
+
+
+def test_what_was_not_given_is_absent() -> None:
+    """But in a list it would be sent, somehow."""
+    bare = packed({"model": "m"})
+    assert packed({"model": "m", "seed": openai.NOT_GIVEN, "stop": anthropic.NOT_GIVEN}) == bare
+    with pytest.raises(NoForm, match="NotGiven has no canonical form"):
+        packed({"model": "m", "stop": [openai.NOT_GIVEN]})

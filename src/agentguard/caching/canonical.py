@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["NoForm", "canonical", "name_of_class", "packed"]
 
 _ATOMS: Final = frozenset({str, bytes, int, float, bool, type(None)})
-_TEXT: Final = frozenset({str})
 _FORMAT: Final = 2
 
 
@@ -73,15 +72,26 @@ def name_of_class(kind: type) -> str:
 
 
 def _mapping(value: dict[Any, Any]) -> Any:
-    if not _TEXT.issuperset(map(type, value)):
-        return ("keys", *_sorted([key, each] for key, each in value.items()))
     try:
-        return {
-            key: each if type(each) in _ATOMS else canonical(each)
-            for key, each in sorted(value.items())
-        }
-    except _Absent:
-        return _mapping({key: each for key, each in value.items() if not _is_absent(each)})
+        keys = sorted(value)
+    except TypeError:
+        return _keyed(value)
+    found: dict[str, Any] = {}
+    for key in keys:
+        if type(key) is not str:
+            return _keyed(value)
+        each = value[key]
+        try:
+            found[key] = each if type(each) in _ATOMS else canonical(each)
+        except _Absent:
+            if not _is_absent(each):  # it is in a list of it
+                raise
+    return found
+
+
+def _keyed(value: dict[Any, Any]) -> Any:
+    """The form of a dict that has other keys than texts."""
+    return ("keys", *_sorted([key, each] for key, each in value.items()))
 
 
 def _sorted(values: Iterable[Any]) -> list[Any]:

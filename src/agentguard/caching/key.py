@@ -77,7 +77,7 @@ class Keys:
             TypeError: for an argument without a canonical form, by name.
         """
         plan = call.target.plans.get(self) or self._plan(call.target)
-        given = self._given(plan, call)
+        given = plan.given(call.args, call.kwargs) if self._key is None else self._given(plan, call)
         try:
             said = packed(given)
         except NoForm as error:
@@ -262,10 +262,11 @@ class _Plan:
             args, kwargs = (*self._fixed.args, *args), {**self._fixed.keywords, **kwargs}
         given, more = kwargs, args
         if args:
-            given = {**dict(zip(self.names, args, strict=False)), **kwargs}
-            more = args[len(self.names) :]
-            if len(given) + len(more) != len(args) + len(kwargs):  # one name twice
-                return [[*args], kwargs, None]
+            given, more = dict(zip(self.names, args, strict=False)), args[len(self.names) :]
+            if kwargs:
+                if not given.keys().isdisjoint(kwargs):  # one name twice
+                    return [[*args], kwargs, None]
+                given.update(kwargs)
         if not self._odd.isdisjoint(given):
             given = self._counting(given)
         if self._only is not None:
