@@ -22,6 +22,7 @@ QUESTIONS: dict[str, tuple[str, str]] = {
     "failing": (HERE, "What a failure costs"),
     "streams": (HERE, "What a chunk of a stream costs"),
     "concurrency": (HERE, "How many calls run at once"),
+    "caching": (HERE, "What a cached answer costs"),
     "imports": (HERE, "What importing costs"),
     "answers": (HERE, "What keeping an answer costs"),
     "prompts": (HERE, "What marking a prompt costs"),

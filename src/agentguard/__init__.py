@@ -12,6 +12,7 @@ that return an SDK's stream, and alone as a decorator.
 from __future__ import annotations
 
 from agentguard import errors, events
+from agentguard.caching.blocks import cache_bypass, cache_refresh
 from agentguard.engine.call import Attempt, Call, Outcome
 from agentguard.engine.carry import carry
 from agentguard.engine.chain import Next, Policy
@@ -24,6 +25,7 @@ from agentguard.explain import describe, explain
 from agentguard.integrations.sse import sse
 from agentguard.policies.breaker import breaker
 from agentguard.policies.budget import budget
+from agentguard.policies.cache import cache
 from agentguard.policies.fallback import fallback
 from agentguard.policies.prompt_cache import prompt_cache
 from agentguard.policies.retry import retry
@@ -46,6 +48,9 @@ __all__ = [
     "RetryBudget",
     "breaker",
     "budget",
+    "cache",
+    "cache_bypass",
+    "cache_refresh",
     "carry",
     "context",
     "count_tokens",

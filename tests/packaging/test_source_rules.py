@@ -36,6 +36,7 @@ SUBJECTS = {
 }
 FOUNDATIONS = {
     "budgeting",
+    "caching",
     "circuit",
     "detect",
     "engine",

@@ -39,6 +39,10 @@ class Gate:
         self._answers = iter(answers)
         self._lock = threading.Lock()
 
+    def __cache_key__(self) -> str:
+        """All of them are alike."""
+        return "gate"
+
     def ask(self, question: str) -> Any:
         """Answer once the gate is open."""
         with self._lock:
