@@ -56,6 +56,15 @@ class About(NamedTuple):
 
 
 _NOTHING: Final = About()
+_FIGURES: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cache_write_1h_tokens",
+)
+"""Of a `Usage`, in the order that it takes them."""
 
 
 class Packed:
@@ -94,7 +103,7 @@ class Packed:
 
     @property
     def about(self) -> About:
-        """What is known about the call; read when it is asked for."""
+        """What is known about the call; read when it is asked for, and nothing if it cannot be."""
         return _read_about(self._about)
 
 
@@ -171,7 +180,7 @@ class Answers:
 
     def _unpacked(self, packed: bytes) -> Packed:
         kind, rest = packed[:2], packed[6:]
-        if zlib.crc32(rest) != int.from_bytes(packed[2:6], "big"):
+        if zlib.crc32(rest, zlib.crc32(kind)) != int.from_bytes(packed[2:6], "big"):
             raise Unreadable("the bytes are damaged")
         if kind == _BARE:
             return Packed(b"", rest.decode("utf-8", "surrogatepass"), None)
@@ -191,7 +200,7 @@ class Answers:
 
 
 def _marked(kind: bytes, rest: bytes) -> bytes:
-    return kind + zlib.crc32(rest).to_bytes(4, "big") + rest
+    return kind + zlib.crc32(rest, zlib.crc32(kind)).to_bytes(4, "big") + rest
 
 
 def _larger(body: bytes) -> bytes:
@@ -204,7 +213,7 @@ def _larger(body: bytes) -> bytes:
 
 def _write_about(about: About) -> bytes:
     model, usage, *rest = about
-    figures = None if usage is None else [getattr(usage, name) for name in Usage.__slots__]
+    figures = None if usage is None else [getattr(usage, name) for name in _FIGURES]
     return json.dumps([model, figures, *rest], separators=(",", ":")).encode()
 
 
@@ -212,8 +221,8 @@ def _read_about(head: bytes) -> About:
     if not head:
         return _NOTHING
     try:
-        model, figures, *rest = json.loads(head)
-    except ValueError:
-        raise Unreadable("the bytes are damaged") from None
-    usage = None if figures is None else Usage(**dict(zip(Usage.__slots__, figures, strict=True)))
-    return About(model, usage, *rest)
+        model, figures, provider, base_url, tier = json.loads(head)
+        usage = None if figures is None else Usage(*map(int, figures))
+    except Exception:  # the answer itself could be read, and that is what counts
+        return _NOTHING
+    return About(model, usage, provider, base_url, tier)

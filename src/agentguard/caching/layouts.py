@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from agentguard.caching.types import is_enum, is_model, is_text, is_tuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     Build = Callable[[list[Any]], Any]
     Look = tuple[Any, ...]
@@ -31,7 +31,7 @@ _new: Final = object.__new__
 _put: Final = object.__setattr__
 
 
-class Unreadable(Exception):  # noqa: N818  no failure of the user's call: it counts as a miss
+class Unreadable(Exception):
     """What was stored cannot be read here, so it counts as not there."""
 
 
@@ -74,7 +74,7 @@ def builder(kind: Any, told: Mapping[str, Any]) -> Build:
     if is_enum(kind):
         return functools.partial(_member, kind)
     if is_tuple(kind):
-        return functools.partial(tuple.__new__, kind)
+        return cast("Build", kind._make)
     if is_text(kind):
         return lambda values: str.__new__(kind, *values)
     return functools.partial(_record, kind, told["fields"])
@@ -82,6 +82,7 @@ def builder(kind: Any, told: Mapping[str, Any]) -> Build:
 
 def schema(kind: Any) -> str:
     """A digest of what a class of the user's says of its fields."""
+    said: list[Any]
     if is_model(kind):
         said = [(n, str(f.annotation), f.is_required()) for n, f in _fields(kind).items()]
     elif is_enum(kind):
@@ -183,9 +184,12 @@ def _privates(kind: Any, names: list[str] | None, values: list[Any]) -> dict[str
 def _take_member(kind: Any, value: Any) -> Taken:
     if value.name in kind.__members__:
         return (kind,), (value.name,)
-    if isinstance(value, str):  # what a newer API says, for which the SDK made a member
+    if issubclass(kind, str):  # what a newer API says, for which the SDK made a member
         return (kind,), (None, value.value)
-    raise TypeError
+    raise TypeError(
+        f"the answer holds a {kind.__qualname__} that is none of its members, as flags together are: "
+        "return the members in a list"
+    )
 
 
 def _member(kind: Any, values: list[Any]) -> Any:

@@ -8,16 +8,18 @@ the chunks of a stream cost what is in them.
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import json
 import struct
 import uuid
-from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard.caching.layouts import PLAIN, Unreadable, builder, layout, schema, taker
 from agentguard.caching.types import Known, can_be_stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 __all__ = ["Parts"]
 
@@ -34,20 +36,20 @@ def _vector(values: list[Any]) -> list[float]:
     return list(struct.unpack(f"<{len(raw) // 8}d", raw))
 
 
-def _delta(values: list[Any]) -> datetime.timedelta:
-    return datetime.timedelta(*values)
+def _delta(values: list[Any]) -> dt.timedelta:
+    return dt.timedelta(*values)
 
 
 _BUILT: Final[Mapping[str, Callable[[list[Any]], Any]]] = {
     "tuple": tuple,
     "set": set,
     "frozenset": frozenset,
-    "dict": lambda pairs: {key: value for key, value in pairs},
+    "dict": dict,
     "vector": _vector,
     "bytes": lambda values: base64.b64decode(values[0]),
-    "datetime": lambda values: datetime.datetime.fromisoformat(values[0]),
-    "date": lambda values: datetime.date.fromisoformat(values[0]),
-    "time": lambda values: datetime.time.fromisoformat(values[0]),
+    "datetime": lambda values: dt.datetime.fromisoformat(values[0]),
+    "date": lambda values: dt.date.fromisoformat(values[0]),
+    "time": lambda values: dt.time.fromisoformat(values[0]),
     "timedelta": _delta,
     "Decimal": lambda values: Decimal(values[0]),
     "UUID": lambda values: uuid.UUID(values[0]),
@@ -57,10 +59,10 @@ _TAKEN: Final[Mapping[type, tuple[str, Callable[[Any], Any]]]] = {
     set: ("set", list),
     frozenset: ("frozenset", list),
     bytes: ("bytes", lambda value: [base64.b64encode(value).decode()]),
-    datetime.datetime: ("datetime", lambda value: [value.isoformat()]),
-    datetime.date: ("date", lambda value: [value.isoformat()]),
-    datetime.time: ("time", lambda value: [value.isoformat()]),
-    datetime.timedelta: ("timedelta", lambda v: [v.days, v.seconds, v.microseconds]),
+    dt.datetime: ("datetime", lambda value: [value.isoformat()]),
+    dt.date: ("date", lambda value: [value.isoformat()]),
+    dt.time: ("time", lambda value: [value.isoformat()]),
+    dt.timedelta: ("timedelta", lambda v: [v.days, v.seconds, v.microseconds]),
     Decimal: ("Decimal", lambda value: [str(value)]),
     uuid.UUID: ("UUID", lambda value: [value.hex]),
 }
@@ -155,7 +157,7 @@ class _Taking:
 
     def plain(self, value: Any) -> Any:
         """The value as JSON has it."""
-        kind: type = type(value)
+        kind = cast("Any", type(value))
         if kind in PLAIN:
             return value
         if kind is list:
@@ -193,8 +195,9 @@ def _hook(builders: list[Callable[[list[Any]], Any]]) -> Callable[[dict[str, Any
     def hook(found: dict[str, Any]) -> Any:
         if "" not in found:
             return found
-        values = found[""]
-        return builders[values.pop()](values)
+        values: list[Any] = found[""]
+        number: int = values.pop()
+        return builders[number](values)
 
     return hook
 

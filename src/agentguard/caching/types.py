@@ -14,7 +14,7 @@ import sys
 import types
 import typing
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,8 +28,6 @@ __all__ = [
     "is_model",
     "is_record",
     "is_tuple",
-    "name_of",
-    "of_sdk",
 ]
 
 _SDKS: Final[Mapping[str, Sequence[str]]] = {
@@ -96,7 +94,7 @@ def is_record(kind: type) -> bool:
 
 def is_tuple(kind: type) -> bool:
     """Whether this is a class of named tuples."""
-    return issubclass(kind, tuple) and hasattr(kind, "_fields")
+    return hasattr(kind, "_fields") and issubclass(kind, tuple)
 
 
 def is_text(kind: type) -> bool:
@@ -146,7 +144,7 @@ class Known:
         kinds: those that were given; what their fields lead to is known as well.
     """
 
-    def __init__(self, kinds: Iterable[type]) -> None:
+    def __init__(self, kinds: Iterable[Any]) -> None:
         self._kinds: dict[str, type] = {}
         self._pending: list[Callable[..., Any]] = []
         for kind in kinds:
@@ -183,11 +181,11 @@ class Known:
         found = len(spelled) == len(parts) and self.find(spelled, own=False) is kind
         return (spelled, False) if found else None
 
-    def missing(self, kind: Any) -> type:
+    def missing(self, kind: Any) -> Any:
         """Which class it takes for this one to be known: itself, or what a generic class is of."""
         made: Mapping[str, Any] = getattr(kind, "__pydantic_generic_metadata__", {})
         if self.spelling(made.get("origin")) is None:
-            return cast("type", kind)
+            return kind
         return next((each for each in made["args"] if self.spelling(each) is None), kind)
 
     def find(self, name: Spelling, *, own: bool) -> Any:
@@ -214,7 +212,7 @@ class Known:
             self._kinds[_name_of(kind)] = kind
 
 
-def _returned(fn: Callable[..., Any]) -> object:
+def _returned(fn: Any) -> object:
     """The return annotation, evaluated where it is written as a string."""
     hint = fn.__annotations__.get("return")
     if not isinstance(hint, str):

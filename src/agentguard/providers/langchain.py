@@ -62,9 +62,7 @@ class Messages(Shape):
         """Usage is the sum over chunks, see below; everything else as it comes."""
         known, path = _message(item)
         content = known.get("content")
-        more = fields(known.get("additional_kwargs"))
-        if more.get("refusal"):
-            into.refused = True
+        into.refused = into.refused or _declines(known)
         if content:
             into.content = True
             if isinstance(content, str):
@@ -74,9 +72,8 @@ class Messages(Shape):
                     text = block if isinstance(block, str) else fields(block).get("text")
                     if isinstance(text, str) and text:
                         into.parts.append(text)
-                    elif fields(block).get("type") == "refusal":
-                        into.refused = True
         elif not into.content:
+            more = fields(known.get("additional_kwargs"))
             into.content = bool(
                 known.get("tool_call_chunks")
                 or known.get("tool_calls")
@@ -289,6 +286,13 @@ def _read_end(meta: Mapping[str, Any], into: Reading) -> None:
     request = meta.get("request_id")
     if isinstance(request, str):
         into.request_id = request
+
+
+def _declines(known: Mapping[str, Any]) -> bool:
+    content = known.get("content")
+    if sequence(content) and any(fields(block).get("type") == "refusal" for block in content):
+        return True
+    return bool(fields(known.get("additional_kwargs")).get("refusal"))
 
 
 def _message(item: Any) -> tuple[Mapping[str, Any], Path]:

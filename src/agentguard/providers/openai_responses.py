@@ -104,11 +104,16 @@ class Responses(Shape):
             opened = fields(known.get("item")).get("type")
             if opened not in {"message", "reasoning"}:
                 into.content = True
-        elif not kind.endswith(".done") or any(text for _, _, text in self.texts(item)):
-            into.content = True
-            into.refused = into.refused or kind == "response.refusal.delta"
-            if isinstance(known.get("delta"), str):
-                into.beside.append(known["delta"])
+        else:
+            self._read_other(item, known, into)
+
+    def _read_other(self, item: Any, known: Mapping[str, Any], into: Reading) -> None:
+        if known["type"].endswith(".done") and not any(text for _, _, text in self.texts(item)):
+            return
+        into.content = True
+        into.refused = into.refused or known["type"] == "response.refusal.delta"
+        if isinstance(known.get("delta"), str):
+            into.beside.append(known["delta"])
 
     def _read_response(self, known: Mapping[str, Any], into: Reading, *, whole: bool) -> None:
         into.model = known.get("model") or into.model
