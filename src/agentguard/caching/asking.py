@@ -9,6 +9,7 @@ from agentguard import events
 from agentguard.caching.answers import Unreadable
 from agentguard.caching.fetching import HANDED, SYNC, Fetching, about
 from agentguard.caching.flight import ALONE
+from agentguard.caching.priced import price_of
 from agentguard.caching.replay import replayed
 from agentguard.caching.sharing import concerns_all, shared
 from agentguard.caching.tee import Tee
@@ -22,7 +23,6 @@ from agentguard.stores.entries import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
-    from decimal import Decimal
 
     from agentguard.caching.answers import About, Packed
     from agentguard.caching.flight import Flight
@@ -130,7 +130,7 @@ class Asking:
         cache.counts.hit(how)
         if call.record is not None:
             _tell(reply.attempt, packed.about)
-            price = functools.partial(_price, call, packed.about)
+            price = functools.partial(price_of, call, packed.about)
             known = packed.about
             call.emit(events.CacheHit, cache.label, how, age, known.model, known.usage, price)
         return reply
@@ -275,7 +275,7 @@ class Asking:
 
     def _tell_joined(self, tee: Tee, _: Outcome) -> None:
         known = about(tee.source.attempt)
-        price = functools.partial(_price, self.call, known)
+        price = functools.partial(price_of, self.call, known)
         told = ("joined", 0.0, known.model, known.usage, price)
         self.call.emit(events.CacheHit, self.cache.label, *told)
 
@@ -291,15 +291,3 @@ def _tell(attempt: Attempt, known: About) -> None:
         reading.model = known.model
     if reading.usage is None:
         reading.usage = known.usage
-
-
-def _price(call: Call, known: About) -> Decimal | None:
-    """What the answer would cost now."""
-    model = known.model or call.kwargs.get("model")
-    if known.usage is None or not isinstance(model, str):
-        return None
-    from agentguard.tokens.prices import price
-
-    return price(
-        model, known.usage, known.provider, base_url=known.base_url, service_tier=known.tier
-    )

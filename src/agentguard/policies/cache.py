@@ -13,9 +13,11 @@ from agentguard.caching.counts import CacheInfo, Counts
 from agentguard.caching.flight import Flights
 from agentguard.caching.fresh import Freshness
 from agentguard.caching.key import Keys
+from agentguard.caching.piecewise import Piecewise
 from agentguard.engine.arguments import length, number, one_of, plain
 from agentguard.engine.chain import Policy
 from agentguard.engine.spelling import Bare
+from agentguard.providers import embeddings
 from agentguard.stores.open import open_entries
 
 if TYPE_CHECKING:
@@ -60,6 +62,9 @@ class Cache(Policy):
         version: part of the key: change it to ask everything anew.
         types: classes that answers may have, beside those of the SDKs and of the function's return
             annotation: dataclasses or pydantic models.
+        each: the name of an argument that holds a list, where the function answers with a list as
+            long: kept item by item, so that only those are asked for that are missing. Calls of the
+            SDKs for embeddings are kept so by themselves.
         tags: words to invalidate answers by, or a function of the `Call` that returns them.
         replay: how a kept stream is played: "at once", as fast as it is read, or "paced", as it
             came.
@@ -124,6 +129,7 @@ class Cache(Policy):
         key: Callable[..., object] | None = None,
         version: str | int | None = None,
         types: Sequence[type] = (),
+        each: str | None = None,
         tags: Sequence[str] | Callable[[Call], Sequence[str]] = (),
         replay: Literal["at once", "paced"] = "at once",
         early: float = 1.0,
@@ -148,6 +154,8 @@ class Cache(Policy):
             )
         if number("cache", "early", early) < 0 or not math.isfinite(early):
             raise ValueError(f"cache(early=) is 0 or more, not {early!r}")
+        if each is not None and not isinstance(each, str):
+            raise TypeError("cache(each=) is the name of an argument, as in each='texts'")
         self.label = name or "cache"
         self.fresh = Freshness(
             None if ttl is None else _seconds("ttl", ttl),
@@ -159,6 +167,7 @@ class Cache(Policy):
         self.keys = Keys(ignore=ignore, key=key, version=version, share=share)
         self.codec = Answers(types)
         self.share = share
+        self.each = each
         self.replay: Literal["at once", "paced"] = replay
         self.flights = Flights()
         self.counts = Counts()
@@ -182,6 +191,9 @@ class Cache(Policy):
         """Answer from what is kept, or ask and keep the answer."""
         if call.scope.caching == "bypass" or call.target.tool:
             return await next(call)
+        items = self.each or embeddings.argument(call.target)
+        if items is not None:
+            return await Piecewise(self, call, next, items).answer()
         return await Asking(self, call, next, self.keys.of(call)).answer()
 
     def check(self, target: Target) -> None:
