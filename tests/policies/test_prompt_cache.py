@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any, Final
 
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 
 from agentguard import (
     budget,
+    carry,
     context,
     describe,
     errors,
@@ -408,6 +411,59 @@ def strip(plain: Any, found: Any, place: str) -> None:
         (block,) = found_at(found)(path)
         outer, _, last = path.rpartition(".")
         (found_at(found)(outer) if outer else found)[last] = block["text"]
+
+
+class Quiet(anthropic.resources.Messages):
+    """Anthropic's messages without a server."""
+
+    def create(self, **body: Any) -> Any:
+        """Answer with what would be sent."""
+        return body
+
+
+JUNK: Final = st.recursive(
+    st.one_of(st.none(), st.integers(), st.text(), st.just(object()), st.just("w " * 600)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(["role", "type", "text", "content", "name", "caller", "cache_control"]),
+            st.one_of(inner, st.sampled_from(["user", "assistant", "text", "tool_result"])),
+            max_size=4,
+        ),
+    ),
+    max_leaves=12,
+)
+
+
+def test_no_request_breaks_it():
+    """What is no request is the SDK's to refuse: it gets what there is."""
+    with anthropic.Anthropic(api_key="k") as client:
+        create = guard(prompt_cache())(Quiet(client).create)
+
+        @settings(max_examples=200, deadline=None)
+        @given(
+            body=st.fixed_dictionaries(
+                {"messages": JUNK, "model": JUNK}, optional={"system": JUNK, "tools": JUNK}
+            )
+        )
+        def check(body: dict[str, Any]) -> None:
+            assert create(**body).keys() == body.keys()
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            check()
+
+
+def test_threads_share_what_was_seen(provider):
+    """One policy object serves them all: no mark is lost and nothing is told."""
+    texts = [f"{number} {LONG}" for number in range(8)]
+    with anthropic_client(provider) as client, report() as told:
+        create = guard(prompt_cache())(client).messages.create
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(carry(lambda text: create(**claude(system=text))), texts * 10))
+    assert [marks(each.body) for each in provider.journal] == [["system[0]"]] * 80
+    assert len(told.calls) == 80
+    assert not heard(told)
 
 
 # Others

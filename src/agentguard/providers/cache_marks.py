@@ -115,8 +115,10 @@ def lead(prompt: Prompt, mark: dict[str, str]) -> Change | None:
         prompt: of the request.
         mark: what to put there.
     """
+    if len(prompt.messages) - prompt.start != 1:
+        return None
     content = content_of(prompt.messages[-1])
-    if len(prompt.messages) - prompt.start != 1 or not sequence(content) or len(content) < 2:
+    if not sequence(content) or len(content) < 2:
         return None
     path = ("messages", prompt.start, "content")
     return _in_content(path, content[:-1], mark, _kinds(prompt))

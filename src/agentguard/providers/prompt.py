@@ -92,10 +92,13 @@ def prompt_of(target: Target, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
     if provider not in {"anthropic", "openai", "litellm"} or target.tool:
         return None
     known = target.given(kwargs)
-    if provider == "litellm":
-        model = known.get("model")
-        if not isinstance(model, str) or "claude" not in model or not model.startswith(_CLAUDES):
-            return None
+    model = known.get("model")
+    if not isinstance(model, (str, type(None))):
+        return None  # no request at all: the SDK will say so
+    if provider == "litellm" and not (
+        "claude" in (model or "") and str(model).startswith(_CLAUDES)
+    ):
+        return None
     messages: Any = known.get("messages")
     positional = False
     kind = provider
