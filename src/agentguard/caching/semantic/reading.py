@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from agentguard.caching.semantic import english, korean
 from agentguard.caching.semantic.numbers import in_digits
@@ -11,28 +11,43 @@ from agentguard.caching.semantic.numbers import in_digits
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ASKING", "PLACEHOLDER", "Reading"]
+__all__ = ["ASKING", "Reading"]
 
-PLACEHOLDER: Final = re.compile(r"<[A-Z_]+_\d+>")
-"""What masking leaves in the place of personal data."""
-
+_PLACEHOLDER: Final = re.compile(r"<[A-Z_]+_\d+>")
 _TOKEN: Final = re.compile(
-    r"(?P<number>\d+(?:[.:/,]\d+)*)|(?P<hangul>[가-힣]+)|(?P<latin>[^\W\d_가-힣]+(?:'[a-z]+)?[+#]*)"
-    r"|(?P<end>[.?!\n])"
+    r"(?P<number>\d+(?:[.:/,]\d+)*)|(?P<hangul>[가-힣]+)|(?P<latin>[^\W\d_가-힣]+[+#]*)"
+    r"|(?P<sign>[+*\u00d7\u00f7^=<>\u2212/](?=\s?\d)|(?<![^\W\d_])-(?=\s?\d))|(?P<end>[.?!\n])"
 )
 _GLUED: Final = re.compile(
     r"(?<![가-힣])(?:(몇)(?=[가-힣])|([안못])(?=[되됩돼된될됐하해한할했합]))"
 )
-_NAME: Final = re.compile(r"(?<=[^\s.?!\"'“‘])\s+[\"'“‘(]?([A-Z][\w'+#]*)")
+_NAME: Final = re.compile(r"(?<=[^\s.?!\"'])\s+[\"'(]?([A-Z][\w'+#]*)")
+_LONGEST: Final = 40
+"""Characters beyond which a word is no word, and stands for itself."""
+_QUOTES: Final = "'\"\u2019\u201d)\u300d\u300f"
 
-
-WHY: Final = frozenset({english.canonical("why"), korean.canonical("왜")})
-ASKING: Final = (
-    WHY
-    | frozenset(map(english.canonical, ("who", "when", "where")))
-    | frozenset(map(korean.canonical, ("누구", "언제", "어디")))
+_WHY: Final = frozenset({english.canonical("why"), korean.canonical("왜")})
+ASKING: Final = _WHY.union(
+    map(english.canonical, ("who", "when", "where")),
+    map(korean.canonical, ("누구", "언제", "어디")),
 )
 """Words whose place says nothing: they open a question or close it."""
+
+
+class _Word(NamedTuple):
+    """One word.
+
+    Attributes:
+        form: what stands for it and all that mean the same.
+        weight: "hard", "soft", "frame", "not" before what it denies, or "nothing" behind it.
+        opens: the part that it gives to the next word.
+        part: the part that it has by its particle.
+    """
+
+    form: str
+    weight: str
+    opens: str | None = None
+    part: str | None = None
 
 
 class Reading:
@@ -51,78 +66,97 @@ class Reading:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.placeholders = PLACEHOLDER.findall(text)
+        self.placeholders: list[str] = _PLACEHOLDER.findall(text)
         self.words: dict[str, None] = {}
         self.soft: dict[str, None] = {}
         self.roles: set[tuple[str, str]] = set()
         self.negations = 0
-        names = {name.lower() for name in _NAME.findall(text)} - {"i", "i'm", "i've", "i'd", "i'll"}
-        part: str | None = None
-        last: str | None = None
-        for kind, token, attached in _tokens(text):
-            if kind == "end":
-                part = None
-                continue
-            if kind == "hangul":
-                word = korean.canonical(token, attached=attached)
-                negates = word in korean.NEGATIONS or token in korean.DONT
-                behind = negates and word not in {"안", "못"}
-                frame, soft = word in korean.FRAME or not word, word in korean.SOFT
-                role = korean.role_of(token)
-                if not word and last is not None:
-                    self.roles.add((korean.PARTS.get(token, ""), last))
-            else:
-                named = token in names
-                negates = token in english.NEGATIONS
-                behind = False
-                word = token if kind == "number" else korean.class_of(english.canonical(token))
-                frame = not named and token in english.FRAME
-                soft = not named and (token in english.SOFT or word in _SOFT)
-                role = None
-                if token in english.ROLES and not named:
-                    part = token
-            if negates:
-                self.negations += 1
-                if behind and last is not None:
-                    self.roles.add(("not", last))
-                elif not behind:
-                    part = "not"
-                continue
-            if frame:
-                continue
-            if soft:
-                self.soft[word] = None
-                if word in korean.AROUND and last is not None:
-                    self.roles.add((word, last))
-                if part == "not" and word != "can":
-                    self.roles.add((part, word))
-                    part = None
-                continue
-            self.words[word] = None
-            last = word
-            if part is not None:
-                self.roles.add((part, word))
-                part = None
-            if role is not None:
-                self.roles.add((role, word))
+        self._read(text)
         if self.negations:  # "it does not work" asks why
-            for why in WHY & self.words.keys():
+            for why in _WHY & self.words.keys():
                 del self.words[why]
                 self.soft[why] = None
 
+    def _read(self, text: str) -> None:
+        opened: str | None = None
+        last: str | None = None
+        for word in _words(text):
+            if word is None:
+                opened = None
+                continue
+            opened = word.opens or opened
+            if word.weight in {"not", "nothing"}:
+                self.negations += 1
+            if word.weight == "nothing" and last is not None:
+                self.roles.add(("not", last))
+            elif word.part is not None and (word.form or last):
+                self.roles.add((word.part, word.form or last or ""))
+            if word.weight == "soft":
+                self._soft(word.form, opened, last)
+                opened = None if opened == "not" else opened
+            elif word.weight == "hard":
+                self.words[word.form] = None
+                if opened is not None:
+                    self.roles.add((opened, word.form))
+                opened, last = None, word.form
 
-def _tokens(text: str) -> Iterator[tuple[str, str, bool]]:
-    """Kind, token, and whether it is joined to a number or Latin word before it."""
-    plain = english.plain(in_digits(PLACEHOLDER.sub("'", text)))
+    def _soft(self, form: str, opened: str | None, last: str | None) -> None:
+        self.soft[form] = None
+        if opened == "not" and form != "can":
+            self.roles.add((opened, form))
+        if form in korean.AROUND and last is not None:
+            self.roles.add((form, last))
+
+
+def _words(text: str) -> Iterator[_Word | None]:
+    """The words, and None where a sentence ends."""
+    names = {name.lower() for name in _NAME.findall(text)} - {"i", "i'm", "i've", "i'd", "i'll"}
+    plain = english.plain(in_digits(_PLACEHOLDER.sub("'", text)))
     plain = _GLUED.sub(r"\1\2 ", plain)
-    end, before = -1, ""
+    end: int = -1
+    before: str | None = None
     for found in _TOKEN.finditer(plain):
-        kind, start = found.lastgroup or "", found.start()
-        joined = start == end and before in {"number", "latin"}
-        counts = before == "number" and start <= end + 1
-        quoted = start > 0 and plain[start - 1] in "'\"\u2019\u201d)\u300d\u300f"
-        yield kind, found[0], kind == "hangul" and (joined or counts or quoted)
+        kind, start, token = found.lastgroup, found.start(), found[0]
+        if kind == "end":
+            yield None
+        elif kind in {"number", "sign"} or len(token) > _LONGEST:
+            yield _Word(token, "hard")
+        elif kind == "latin":
+            yield _latin(token, named=token in names)
+        else:
+            joined = start == end and before in {"number", "latin"}
+            counts = before == "number" and start <= end + 1
+            quoted = start > 0 and plain[start - 1] in _QUOTES
+            yield _hangul(token, attached=joined or counts or quoted)
         end, before = found.end(), kind
+
+
+def _latin(token: str, *, named: bool) -> _Word:
+    form = korean.class_of(english.canonical(token))
+    if named:
+        return _Word(form, "hard")
+    opens = token if token in english.ROLES else None
+    if token in english.NEGATIONS:
+        return _Word(form, "not", "not")
+    if token in english.FRAME:
+        return _Word(form, "frame", opens)
+    soft = token in english.SOFT or form in _SOFT
+    return _Word(form, "soft" if soft else "hard", opens)
+
+
+def _hangul(token: str, *, attached: bool) -> _Word:
+    form = korean.canonical(token, attached=attached)
+    if not form:
+        return _Word("", "frame", part=korean.PARTS.get(token))
+    if form in {"안", "못"}:
+        return _Word(form, "not", "not")
+    if form in korean.NEGATIONS or token in korean.DONT:
+        return _Word(form, "nothing")
+    if form in korean.FRAME:
+        return _Word(form, "frame")
+    if form in korean.SOFT:
+        return _Word(form, "soft")
+    return _Word(form, "hard", part=korean.role_of(token))
 
 
 _SOFT: Final = frozenset(map(english.canonical, english.SOFT))

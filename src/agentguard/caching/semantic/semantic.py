@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from agentguard.engine.runtime import Runtime
     from agentguard.engine.target import Target
 
-__all__ = ["Embed", "Match", "Semantic"]
+__all__ = ["DEFAULT", "Embed", "Match", "Semantic", "is_trivial"]
 
 Embed: TypeAlias = Callable[[str], Sequence[float] | Awaitable[Sequence[float]]]
+
+DEFAULT: Final = 0.65
+"""The least cosine. With the default encoder the veto decides, and a higher one costs hits alone."""
 
 LONGEST: Final = 2_000
 """Characters of the longest text that is looked up: in a longer one a difference gets lost."""
@@ -55,14 +58,14 @@ class Semantic:
 
     def __init__(
         self,
-        threshold: float = 0.9,
+        threshold: float = DEFAULT,
         embed: Embed | None = None,
         *,
         max_entries: int = 10_000,
     ) -> None:
         if not 0 < threshold <= 1:
             raise ValueError(
-                f"threshold={threshold!r}: a cosine above 0 and at most 1, such as 0.9"
+                f"threshold={threshold!r}: a cosine above 0 and at most 1, such as {DEFAULT}"
             )
         if max_entries < 1:
             raise ValueError(f"max_entries={max_entries!r}: at least one")
