@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from agentguard.caching.canonical import NoForm, fields_of, name_of_class, packed
+from agentguard.caching.canonical import NoForm, class_of, fields_of, packed
 from agentguard.caching.headers import counting_headers
 from agentguard.caching.objects import client_form
+from agentguard.providers.items import sequence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,7 +72,7 @@ def _client(value: Any) -> Any:
     try:
         packed(value)
     except NoForm:
-        return client_form(value) or name_of_class(type(value))
+        return client_form(value) or class_of(value)
     return value
 
 
@@ -111,8 +112,8 @@ def _google_config(value: Any) -> Any:
         options["headers"] = counting_headers(options.get("headers"))
         given["http_options"] = {k: each for k, each in options.items() if each} or None
     tools: Any = given.get("tools")
-    if isinstance(tools, list):
-        given["tools"] = [_described(each) for each in cast("list[Any]", tools)]
+    if sequence(tools):
+        given["tools"] = [_described(each) for each in tools]
     return {name: each for name, each in given.items() if each is not None}
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import marshal
 import types
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["NoForm", "canonical", "name_of_class", "packed"]
+__all__ = ["NoForm", "canonical", "class_of", "fields_of", "name_of_class", "packed"]
 
 _ATOMS: Final = frozenset({str, bytes, int, float, bool, type(None)})
 _FORMAT: Final = 2
@@ -56,7 +56,7 @@ def packed(value: object) -> bytes:
 
 def canonical(value: Any) -> Any:
     """The canonical form of `value`, for `packed`."""
-    kind = type(value)
+    kind = type(value)  # pyright: ignore[reportUnknownVariableType]
     if kind in _ATOMS:
         return value
     if kind is dict:
@@ -66,9 +66,14 @@ def canonical(value: Any) -> Any:
     return _tagged(value, kind)
 
 
-def name_of_class(kind: type) -> str:
+def name_of_class(kind: type[Any]) -> str:
     """A class by its module and its name in it."""
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def class_of(value: object) -> str:
+    """The class of a value, by name."""
+    return name_of_class(type(value))
 
 
 def _mapping(value: dict[Any, Any]) -> Any:
@@ -105,7 +110,7 @@ def _is_absent(value: object) -> bool:
     )
 
 
-def _tagged(value: Any, kind: type) -> Any:
+def _tagged(value: Any, kind: type[Any]) -> Any:
     """The form of anything but atoms, lists and dicts: a tuple, its class's name first."""
     name = name_of_class(kind)
     own = getattr(kind, "__cache_key__", None)
@@ -168,23 +173,23 @@ def _inherited(value: Any) -> Any:
             state = getattr(value, "__dict__", None)
             form = canonical(plain(value))
             return (form, _mapping(state)) if state else form
-    raise NoForm(f"a {name_of_class(type(value))}")
+    raise NoForm(f"a {class_of(value)}")
 
 
 def _of_type(value: Any) -> Any:
     from agentguard.caching.fingerprint import class_form
 
-    if isinstance(value, type) and not isinstance(value, types.GenericAlias):
+    if type(value) is not types.GenericAlias and isinstance(value, type):
         return class_form(value)
     parts = [*getattr(value, "__args__", ()), *getattr(value, "__metadata__", ())]
     origin = getattr(value, "__origin__", None)
     inside = [each if isinstance(each, (str, int)) else canonical(each) for each in parts]
-    return "type", str(origin or type(value)), inside
+    return "type", str(origin or class_of(value)), inside
 
 
 def _moment(value: Any) -> Any:
     zone = value.tzinfo
-    told = None if zone is None else [name_of_class(type(zone)), value.tzname(), str(zone)]
+    told = None if zone is None else [class_of(zone), value.tzname(), str(zone)]
     return [value.isoformat(), value.fold, told]
 
 
@@ -228,11 +233,11 @@ _BASES: Final[dict[type, Callable[[Any], Any]]] = {
     bytes: lambda value: bytes(memoryview(value)),
     int: int.__int__,
     float: float.__float__,
-    list: lambda value: [*list.__iter__(value)],
-    tuple: lambda value: [*tuple.__iter__(value)],
-    dict: lambda value: dict(cast("Any", dict.items(value))),
-    set: lambda value: {*set.__iter__(value)},
-    frozenset: lambda value: {*frozenset.__iter__(value)},
+    list: lambda value: [*value],
+    tuple: lambda value: [*value],
+    dict: lambda value: {**value},
+    set: lambda value: {*value},
+    frozenset: lambda value: frozenset({*value}),
 }
 
 _TYPING: Final = frozenset(

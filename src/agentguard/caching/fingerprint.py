@@ -12,9 +12,10 @@ import functools
 import sys
 import sysconfig
 import types
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
-from agentguard.caching.canonical import NoForm, canonical, name_of_class, packed
+from agentguard.caching.canonical import NoForm, canonical, class_of, name_of_class, packed
 from agentguard.caching.objects import SECRET
 from agentguard.providers.evidence import read
 
@@ -100,8 +101,9 @@ class _Survey:
             self._follow(inner, depth + 1)
         elif _holds_names(value):
             self._seen[id(value)] = value
-            for name in sorted(self._names & vars(value).keys()):
-                self._follow(vars(value)[name], depth + 1)
+            held = _held(value)
+            for name in sorted(self._names & held.keys()):
+                self._follow(held[name], depth + 1)
 
     def _own(self, function: types.FunctionType) -> bool:
         return _package(function) == self._home or not function.__code__.co_filename.startswith(
@@ -152,22 +154,21 @@ class _Survey:
         if isinstance(value, types.ModuleType):
             return "module", value.__name__, self._attributes(value, depth)
         if isinstance(value, type):
-            return "class", name_of_class(value), self._attributes(value, depth)
+            return "class", _name(value), self._attributes(value, depth)
         try:
             packed(value)
         except NoForm:
-            kind = type(value)
-            return "object", name_of_class(kind), self._attributes(value, depth)
+            return "object", class_of(value), self._attributes(value, depth)
         return canonical(value)
 
     def _attributes(self, value: Any, depth: int) -> Any:
         """The constants among the attributes: those that the code names, and an object's texts."""
         if depth > _DEEPEST or not _holds_names(value):
             return None
-        space = vars(value)
+        space = _held(value)
         texts = not isinstance(value, (type, types.ModuleType))
         found: dict[str, Any] = {}
-        for name in sorted(name for name in space if isinstance(name, str)):
+        for name in sorted(space):
             inner = space[name]
             named = name in self._names or (texts and isinstance(inner, str))
             if named and name not in self._stored and not SECRET.search(name):
@@ -184,6 +185,15 @@ def _function_in(value: Any) -> Any:
     if isinstance(value, property):
         return value.fget
     return read(value, "__func__") or read(value, "__wrapped__")
+
+
+def _name(kind: Any) -> str:
+    return name_of_class(kind)
+
+
+def _held(value: Any) -> Mapping[str, Any]:
+    held: dict[str, Any] = vars(value)
+    return held
 
 
 def _holds_names(value: Any) -> bool:
@@ -266,21 +276,24 @@ def _annotation(value: Any) -> Any:
     return value if isinstance(value, str) else canonical(value)
 
 
-_schemas: Final[dict[type, Any]] = {}
+_schemas: Final[weakref.WeakKeyDictionary[type[Any], Any]] = weakref.WeakKeyDictionary()
 
 
 def class_form(kind: Any) -> Any:
     """The form of a class: the schema of a pydantic model, what is written in it of any other."""
     name = name_of_class(kind)
     if hasattr(kind, "__pydantic_core_schema__"):
+        if kind in _schemas:
+            return _schemas[kind]
         try:
-            return "type", name, canonical(kind.model_json_schema())
+            form = _schemas[kind] = "type", name, canonical(kind.model_json_schema())
+            return form
         except Exception:  # a field that JSON has no schema for
             return "type", name, [*map(str, kind.model_fields.values())]
     if kind.__module__ == "builtins":
         return "type", name
     held: dict[str, Any] = {}
-    for key, each in vars(kind).items():
+    for key, each in _held(kind).items():
         if isinstance(each, types.FunctionType):
             held[key] = _code(each.__code__)
         elif isinstance(each, (str, bytes, int, float, tuple)) and key != "__module__":
@@ -289,5 +302,5 @@ def class_form(kind: Any) -> Any:
             except NoForm:
                 continue
             held[key] = each
-    told = {key: str(each) for key, each in vars(kind).get("__annotations__", {}).items()}
+    told = {key: str(each) for key, each in _held(kind).get("__annotations__", {}).items()}
     return "type", name, canonical(held), told

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from agentguard.caching.asked import ASKED, asked
 from agentguard.caching.beside import beside
@@ -50,7 +50,7 @@ class Keys:
         share: Literal["tenant", "all"] | None = None,
     ) -> None:
         plain("cache", "key", key, "a function of the call's arguments")
-        if version is not None and not isinstance(version, (str, int)):
+        if version is not None and not isinstance(cast("object", version), (str, int)):
             raise TypeError(f"cache(version=) is a str or an int, not {type(version).__name__}")
         self._ignore = frozenset(ignore)
         self._key = key
@@ -99,7 +99,7 @@ class Keys:
             if not isinstance(text, str):
                 return None
             return self._rest(call, plan, given, ["key", ASKED, model]).hexdigest(), text
-        named, more = (given, []) if isinstance(given, dict) else (given[0], given[1:])
+        named, more = _apart(given)
         found = asked(named, plan.names) if isinstance(named, dict) else None
         if found is None:
             return None
@@ -118,7 +118,7 @@ class Keys:
         """
         plan = call.target.plans.get(self) or self._plan(call.target)
         given = plan.given(call.args, call.kwargs)
-        named, more = (given, []) if isinstance(given, dict) else (given[0], given[1:])
+        named, more = _apart(given)
         held = named.get(name) if isinstance(named, dict) else None
         items = items_of(call.target, held)
         if items is None:
@@ -288,6 +288,13 @@ class _Plan:
         return found
 
 
+def _apart(given: Any) -> tuple[Any, list[Any]]:
+    """The arguments with a name, and the rest."""
+    if type(given) is list:
+        return given[0], [*given[1:]]
+    return given, []
+
+
 def _told(value: Any) -> str:
     return "nothing" if value is None else f"a {type(value).__name__}"
 
@@ -301,11 +308,14 @@ def _parameters(fn: Any) -> Mapping[str, inspect.Parameter] | None:
 
 def _blamed(given: Any) -> tuple[str, str] | None:
     """Which argument has no canonical form, and why."""
-    named: Any = given if isinstance(given, dict) else {}
-    if isinstance(given, list):
-        named = {**given[0]} if isinstance(given[0], dict) else {}
-        named |= {"self": given[2]} if len(given) > 2 else {}
-        named |= {f"*{index}": each for index, each in enumerate(given[1] or ())}
+    first, more = _apart(given)
+    named: dict[str, Any] = {}
+    if isinstance(first, dict):
+        named.update(first)
+    if len(more) > 1:
+        named["self"] = more[1]
+    if more:
+        named |= {f"*{at}": each for at, each in enumerate(more[0] or ())}
     for name, value in named.items():
         try:
             packed(value)

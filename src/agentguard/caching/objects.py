@@ -6,7 +6,14 @@ import re
 import types
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from agentguard.caching.canonical import NoForm, canonical, fields_of, name_of_class, packed
+from agentguard.caching.canonical import (
+    NoForm,
+    canonical,
+    class_of,
+    fields_of,
+    name_of_class,
+    packed,
+)
 from agentguard.caching.headers import counting_headers
 from agentguard.providers.endpoint import endpoint
 from agentguard.providers.evidence import read
@@ -56,7 +63,7 @@ _SECRETS: Final = frozenset({"SecretStr", "SecretBytes"})
 _CLIENTS: Final = frozenset({"httpx", "requests", "aiohttp", "urllib3"})
 
 
-def client_form(value: Any) -> Any:
+def client_form(value: object) -> Any:
     """The form of an SDK's client or model: where it sends what; None of anything else."""
     kind = type(value)
     package = kind.__module__.partition(".")[0]
@@ -87,6 +94,11 @@ def object_form(value: Any, kind: type) -> Any:
     return _stateless(value, kind) if form is None else form
 
 
+def _state(value: Any) -> dict[str, Any]:
+    held: dict[str, Any] = vars(value)
+    return held
+
+
 class _Plain:
     pass
 
@@ -100,7 +112,7 @@ def _stateless(value: Any, kind: type) -> Any:
 
 def _array(value: Any) -> Any:
     if not hasattr(value, "dtype") or not hasattr(value, "tobytes"):
-        raise NoForm(f"a {name_of_class(type(value))}")
+        raise NoForm(f"a {class_of(value)}")
     if value.dtype.hasobject:
         raise NoForm("an array of objects")
     return canonical([value.dtype.descr, [*value.shape], value.tobytes()])
@@ -108,7 +120,7 @@ def _array(value: Any) -> Any:
 
 def _image(value: Any) -> Any:
     if not hasattr(value, "tobytes"):
-        raise NoForm(f"a {name_of_class(type(value))}")
+        raise NoForm(f"a {class_of(value)}")
     return canonical([value.mode, value.size, value.tobytes(), value.getpalette(), {**value.info}])
 
 
@@ -146,7 +158,7 @@ def _sent_with(client: Any) -> Any:
 def _without_secrets(value: Any) -> Any:
     """A configuration without what authorises it."""
     if isinstance(value, dict):
-        given = cast("dict[Any, Any]", value)
+        given: Any = value
         return {str(k): _without_secrets(v) for k, v in given.items() if not SECRET.search(str(k))}
     if isinstance(value, (list, tuple)):
         return [*map(_without_secrets, cast("list[Any]", value))]
@@ -157,7 +169,7 @@ def _or_class(value: Any) -> Any:
     try:
         packed(value)
     except NoForm:
-        return name_of_class(type(value))
+        return class_of(value)
     return value
 
 
@@ -174,7 +186,7 @@ def langchain_form(value: Any, kind: type) -> Any:
             held.pop("id", None)  # given by LangChain, anew each time
         return canonical(held)
     if kinds & {"BaseLanguageModel", "Embeddings"}:
-        held = vars(value) if held is None else held
+        held = _state(value) if held is None else held
         counting = {k: v for k, v in held.items() if k not in _BESIDE and not SECRET.search(k)}
         if "default_headers" in counting:
             counting["default_headers"] = counting_headers(counting["default_headers"])
@@ -184,6 +196,6 @@ def langchain_form(value: Any, kind: type) -> Any:
         bound: Any = held.pop("config", None) or {}
         return canonical({**held, "configured": bound.get("configurable")})
     if "Runnable" in kinds:
-        parts = {name: each for name, each in vars(value).items() if name in {"func", "afunc"}}
+        parts = {name: each for name, each in _state(value).items() if name in {"func", "afunc"}}
         return canonical(parts) if parts else None
     return None

@@ -142,7 +142,7 @@ def split(answer: Any, items: Sequence[Any], name: str) -> list[Any]:
     usage = _field(answer, "usage")
     return [
         _with(answer, place, [_numbered(part, 0)], _share(usage, weight, sum(weights)))
-        for part, weight in zip(ordered, cast("list[int]", weights), strict=True)
+        for part, weight in zip(ordered, weights, strict=True)
     ]
 
 
