@@ -63,7 +63,7 @@ def canonical(value: Any) -> Any:
         return _mapping(value)
     if kind is list or kind is tuple:
         return [each if type(each) in _ATOMS else canonical(each) for each in value]
-    return _tagged(value, kind)
+    return _tagged(value, kind)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def name_of_class(kind: type[Any]) -> str:

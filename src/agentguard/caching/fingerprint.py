@@ -13,7 +13,7 @@ import sys
 import sysconfig
 import types
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard.caching.canonical import NoForm, canonical, class_of, name_of_class, packed
 from agentguard.caching.objects import SECRET
@@ -27,6 +27,8 @@ __all__ = ["Fingerprint", "callable_form", "class_form"]
 _LIBRARY: Final = tuple(
     {*map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib"))} | {"<frozen"}
 )
+_CONSTANTS: Final[tuple[type, ...]] = (str, bytes, int, float, tuple, frozenset)
+_TEXTS: Final[tuple[type, ...]] = (str, bytes, tuple)
 _DEEPEST: Final = 4
 _MISSING: Final[Any] = object()
 _HAS_NO_DOC: Final = {"<lambda>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>"}
@@ -143,7 +145,7 @@ class _Survey:
     def _constant(self, space: Mapping[str, Any] | None, name: str, value: Any) -> Any:
         if name in self._stored:
             return None
-        if space is not None and isinstance(value, (str, bytes, int, float, tuple, frozenset)):
+        if space is not None and isinstance(value, _CONSTANTS):
             self.watched.append((space, name, value))
         return self._value(value, 0)
 
@@ -172,7 +174,7 @@ class _Survey:
             inner = space[name]
             named = name in self._names or (texts and isinstance(inner, str))
             if named and name not in self._stored and not SECRET.search(name):
-                if isinstance(inner, (str, bytes, tuple)):
+                if isinstance(inner, _TEXTS):
                     self.watched.append((space, name, inner))
                 found[name] = self._value(inner, depth + 1)
         return found
@@ -192,8 +194,7 @@ def _name(kind: Any) -> str:
 
 
 def _held(value: Any) -> Mapping[str, Any]:
-    held: dict[str, Any] = vars(value)
-    return held
+    return cast("Mapping[str, Any]", value.__dict__)
 
 
 def _holds_names(value: Any) -> bool:
@@ -296,7 +297,7 @@ def class_form(kind: Any) -> Any:
     for key, each in _held(kind).items():
         if isinstance(each, types.FunctionType):
             held[key] = _code(each.__code__)
-        elif isinstance(each, (str, bytes, int, float, tuple)) and key != "__module__":
+        elif isinstance(each, _CONSTANTS) and key != "__module__":
             try:
                 packed(each)
             except NoForm:

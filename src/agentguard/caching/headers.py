@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 __all__ = ["counting_headers"]
 
@@ -21,6 +21,6 @@ def counting_headers(value: Any) -> Any:
     """The headers that may change an answer, such as anthropic-beta."""
     if not isinstance(value, Mapping):
         return value
-    given: Any = value
+    given = cast("Mapping[str, Any]", value)
     kept = {str(name).lower(): each for name, each in given.items()}
     return {name: each for name, each in kept.items() if not _HEADERS.search(name)} or None

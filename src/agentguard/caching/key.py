@@ -100,7 +100,7 @@ class Keys:
                 return None
             return self._rest(call, plan, given, ["key", ASKED, model]).hexdigest(), text
         named, more = _apart(given)
-        found = asked(named, plan.names) if isinstance(named, dict) else None
+        found = asked(named, plan.names) if type(named) is dict else None
         if found is None:
             return None
         text, rest = found
@@ -119,7 +119,7 @@ class Keys:
         plan = call.target.plans.get(self) or self._plan(call.target)
         given = plan.given(call.args, call.kwargs)
         named, more = _apart(given)
-        held = named.get(name) if isinstance(named, dict) else None
+        held: Any = named.get(name) if type(named) is dict else None
         items = items_of(call.target, held)
         if items is None:
             raise TypeError(
@@ -290,9 +290,10 @@ class _Plan:
 
 def _apart(given: Any) -> tuple[Any, list[Any]]:
     """The arguments with a name, and the rest."""
-    if type(given) is list:
-        return given[0], [*given[1:]]
-    return given, []
+    if not isinstance(given, list):
+        return given, []
+    first, *more = cast("list[Any]", given)
+    return first, more
 
 
 def _told(value: Any) -> str:
@@ -311,7 +312,7 @@ def _blamed(given: Any) -> tuple[str, str] | None:
     first, more = _apart(given)
     named: dict[str, Any] = {}
     if isinstance(first, dict):
-        named.update(first)
+        named.update(cast("dict[str, Any]", first))
     if len(more) > 1:
         named["self"] = more[1]
     if more:

@@ -95,8 +95,7 @@ def object_form(value: Any, kind: type) -> Any:
 
 
 def _state(value: Any) -> dict[str, Any]:
-    held: dict[str, Any] = vars(value)
-    return held
+    return cast("dict[str, Any]", value.__dict__)
 
 
 class _Plain:
@@ -158,7 +157,7 @@ def _sent_with(client: Any) -> Any:
 def _without_secrets(value: Any) -> Any:
     """A configuration without what authorises it."""
     if isinstance(value, dict):
-        given: Any = value
+        given = cast("dict[str, Any]", value)
         return {str(k): _without_secrets(v) for k, v in given.items() if not SECRET.search(str(k))}
     if isinstance(value, (list, tuple)):
         return [*map(_without_secrets, cast("list[Any]", value))]
