@@ -26,7 +26,8 @@ def picture(value: Any, *, private: bool = False) -> Any:
         hidden = value.__pydantic_private__ if private else None
         return (
             kind,
-            [(name, picture(each, private=private)) for name, each in vars(value).items()],
+            # an older anthropic leaves what it had of a tool's arguments under "__json_buf"
+            [(n, picture(v, private=private)) for n, v in vars(value).items() if n[:2] != "__"],
             sorted(value.__pydantic_fields_set__),
             picture(value.__pydantic_extra__, private=private),
             picture(hidden),

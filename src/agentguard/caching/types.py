@@ -66,6 +66,7 @@ _SDKS: Final[Mapping[str, Sequence[str]]] = {
 }
 """What the modules of an SDK's answers begin with, and what to import so that they are there."""
 
+_NONE: Final = "None"
 _BUILTINS: Final[Mapping[str, type]] = {
     f"builtins:{kind.__name__}": kind
     for kind in (object, type(None), str, int, float, bool, list, dict)
@@ -169,6 +170,8 @@ class Known:
 
         An SDK's generic class is stored as itself and its arguments: `ParsedChoice[Answer]`.
         """
+        if kind is None:  # an older openai makes ParsedResponse[None]
+            return _NONE, False
         if not isinstance(kind, (type, TypeVar)):
             return None
         name = _name_of(kind)
@@ -176,7 +179,9 @@ class Known:
             if self.find(name, own=own) is kind:
                 return name, own
         made: Mapping[str, Any] = getattr(kind, "__pydantic_generic_metadata__", {})
-        parts = [self.spelling(part) for part in (made.get("origin"), *made.get("args", ()))]
+        if made.get("origin") is None:
+            return None
+        parts = [self.spelling(part) for part in (made["origin"], *made["args"])]
         spelled: Spelling = [part[0] for part in parts if part is not None]
         found = len(spelled) == len(parts) and self.find(spelled, own=False) is kind
         return (spelled, False) if found else None
@@ -184,15 +189,19 @@ class Known:
     def missing(self, kind: Any) -> Any:
         """Which class it takes for this one to be known: itself, or what a generic class is of."""
         made: Mapping[str, Any] = getattr(kind, "__pydantic_generic_metadata__", {})
-        if self.spelling(made.get("origin")) is None:
+        if made.get("origin") is None or self.spelling(made["origin"]) is None:
             return kind
         return next((each for each in made["args"] if self.spelling(each) is None), kind)
 
     def find(self, name: Spelling, *, own: bool) -> Any:
         """What is stored so, among the classes of the user's or those of the SDKs; else None."""
         if isinstance(name, list):
-            parts = [self.find(part, own=False) or self.find(part, own=True) for part in name]
-            return parts[0][tuple(parts[1:])] if all(parts) else None
+            origin, *args = [
+                self.find(part, own=False) or self.find(part, own=True) for part in name
+            ]
+            if any(arg is None and part != _NONE for arg, part in zip(args, name[1:], strict=True)):
+                return None
+            return origin[tuple(args)]
         if not own:
             return _BUILTINS.get(name) or _of_sdk(name)
         if name not in self._kinds and self._pending:
