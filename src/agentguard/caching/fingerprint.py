@@ -27,8 +27,8 @@ __all__ = ["Fingerprint", "callable_form", "class_form"]
 _LIBRARY: Final = tuple(
     {*map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib"))} | {"<frozen"}
 )
-_CONSTANTS: Final[tuple[type, ...]] = (str, bytes, int, float, tuple, frozenset)
-_TEXTS: Final[tuple[type, ...]] = (str, bytes, tuple)
+_CONSTANTS: Final[tuple[type[object], ...]] = (str, bytes, int, float, tuple, frozenset)
+_TEXTS: Final[tuple[type[object], ...]] = (str, bytes, tuple)
 _DEEPEST: Final = 4
 _MISSING: Final[Any] = object()
 _HAS_NO_DOC: Final = {"<lambda>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>"}
@@ -145,7 +145,7 @@ class _Survey:
     def _constant(self, space: Mapping[str, Any] | None, name: str, value: Any) -> Any:
         if name in self._stored:
             return None
-        if space is not None and isinstance(value, _CONSTANTS):
+        if space is not None and _is(value, _CONSTANTS):
             self.watched.append((space, name, value))
         return self._value(value, 0)
 
@@ -174,7 +174,7 @@ class _Survey:
             inner = space[name]
             named = name in self._names or (texts and isinstance(inner, str))
             if named and name not in self._stored and not SECRET.search(name):
-                if isinstance(inner, _TEXTS):
+                if _is(inner, _TEXTS):
                     self.watched.append((space, name, inner))
                 found[name] = self._value(inner, depth + 1)
         return found
@@ -187,6 +187,10 @@ def _function_in(value: Any) -> Any:
     if isinstance(value, property):
         return value.fget
     return read(value, "__func__") or read(value, "__wrapped__")
+
+
+def _is(value: object, kinds: tuple[type[object], ...]) -> bool:
+    return isinstance(value, kinds)
 
 
 def _name(kind: Any) -> str:
@@ -297,7 +301,7 @@ def class_form(kind: Any) -> Any:
     for key, each in _held(kind).items():
         if isinstance(each, types.FunctionType):
             held[key] = _code(each.__code__)
-        elif isinstance(each, _CONSTANTS) and key != "__module__":
+        elif _is(each, _CONSTANTS) and key != "__module__":
             try:
                 packed(each)
             except NoForm:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeGuard, cast
 
 from agentguard.caching.asked import ASKED, asked
 from agentguard.caching.beside import beside
@@ -100,7 +100,7 @@ class Keys:
                 return None
             return self._rest(call, plan, given, ["key", ASKED, model]).hexdigest(), text
         named, more = _apart(given)
-        found = asked(named, plan.names) if type(named) is dict else None
+        found = asked(named, plan.names) if _is_named(named) else None
         if found is None:
             return None
         text, rest = found
@@ -119,7 +119,7 @@ class Keys:
         plan = call.target.plans.get(self) or self._plan(call.target)
         given = plan.given(call.args, call.kwargs)
         named, more = _apart(given)
-        held: Any = named.get(name) if type(named) is dict else None
+        held = named.get(name) if _is_named(named) else None
         items = items_of(call.target, held)
         if items is None:
             raise TypeError(
@@ -292,8 +292,12 @@ def _apart(given: Any) -> tuple[Any, list[Any]]:
     """The arguments with a name, and the rest."""
     if not isinstance(given, list):
         return given, []
-    first, *more = cast("list[Any]", given)
-    return first, more
+    held: Any = given[0]
+    return held, given[1:]
+
+
+def _is_named(given: Any) -> TypeGuard[dict[str, Any]]:
+    return type(given) is dict
 
 
 def _told(value: Any) -> str:

@@ -138,7 +138,7 @@ def split(answer: Any, items: Sequence[Any], name: str) -> list[Any]:
     if place is None:
         return [*parts]
     ordered = sorted(parts, key=_index) if place == "data" else [*parts]
-    weights = [len(item) if isinstance(item, (str, list)) else 1 for item in items]
+    weights = [len(item) if isinstance(item, str) or sequence(item) else 1 for item in items]
     usage = _field(answer, "usage")
     return [
         _with(answer, place, [_numbered(part, 0)], _share(usage, weight, sum(weights)))
