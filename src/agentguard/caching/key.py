@@ -290,10 +290,9 @@ class _Plan:
 
 def _apart(given: Any) -> tuple[Any, list[Any]]:
     """The arguments with a name, and the rest."""
-    if not isinstance(given, list):
+    if _is_named(given):
         return given, []
-    held: Any = given[0]
-    return held, given[1:]
+    return given[0], [*given[1:]]
 
 
 def _is_named(given: Any) -> TypeGuard[dict[str, Any]]:
