@@ -8,7 +8,6 @@ https://developers.openai.com/api/docs/guides/prompt-caching, October 2026.
 from __future__ import annotations
 
 import functools
-import hashlib
 import inspect
 import json
 from typing import TYPE_CHECKING, Any, Final
@@ -59,6 +58,8 @@ def cache_key(prompt: Prompt, tenant: object) -> str:
         prompt: of the request.
         tenant: of the context, or None.
     """
+    import hashlib  # it loads OpenSSL
+
     prefix = json.dumps([[*prompt.tools], str(tenant or "")], sort_keys=True, default=_plain)
     digest = hashlib.blake2b(prefix.encode(), digest_size=12)
     digest.update(prompt.instructions.encode("utf-8", "surrogatepass"))
