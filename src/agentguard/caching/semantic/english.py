@@ -6,291 +6,55 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from agentguard.caching.semantic.words import listed
+
 __all__ = ["FRAME", "NEGATIONS", "ROLES", "SOFT", "canonical", "plain"]
 
 NEGATIONS: Final = frozenset(
-    [
-        "not",
-        "no",
-        "never",
-        "without",
-        "cannot",
-        "nor",
-        "none",
-        "neither",
-        "nobody",
-        "nothing",
-        "nowhere",
-    ]
+    listed(
+        """
+not no never without cannot nor none neither nobody nothing nowhere
+"""
+    )
 )
 
 ROLES: Final = frozenset(
-    [
-        "about",
-        "after",
-        "against",
-        "as",
-        "at",
-        "before",
-        "below",
-        "beneath",
-        "between",
-        "behind",
-        "by",
-        "during",
-        "except",
-        "for",
-        "from",
-        "in",
-        "inside",
-        "into",
-        "of",
-        "on",
-        "onto",
-        "outside",
-        "over",
-        "per",
-        "since",
-        "than",
-        "through",
-        "till",
-        "to",
-        "toward",
-        "towards",
-        "under",
-        "until",
-        "upon",
-        "versus",
-        "via",
-        "with",
-        "within",
-    ]
+    listed(
+        """
+about after against as at before below beneath between behind by during except for from in
+inside into of on onto outside over per since than through till to toward towards under until
+upon versus via with within
+"""
+    )
 )
 """Words that give the next one its part in the question: exchanged, it is another question."""
 
 FRAME: Final = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "this",
-        "that",
-        "these",
-        "those",
-        "there",
-        "here",
-        "it",
-        "its",
-        "itself",
-        "one",
-        "ones",
-        "i",
-        "im",
-        "ive",
-        "id",
-        "ill",
-        "my",
-        "mine",
-        "myself",
-        "you",
-        "your",
-        "yours",
-        "we",
-        "our",
-        "they",
-        "their",
-        "he",
-        "she",
-        "his",
-        "her",
-        "someone",
-        "somebody",
-        "anyone",
-        "anybody",
-        "people",
-        "am",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "do",
-        "does",
-        "did",
-        "doing",
-        "done",
-        "has",
-        "have",
-        "had",
-        "having",
-        "will",
-        "would",
-        "shall",
-        "should",
-        "could",
-        "might",
-        "ought",
-        "get",
-        "gets",
-        "got",
-        "getting",
-        "gotten",
-        "go",
-        "goes",
-        "going",
-        "gonna",
-        "let",
-        "lets",
-        "what",
-        "which",
-        "how",
-        "whose",
-        "whats",
-        "hows",
-        "and",
-        "or",
-        "but",
-        "so",
-        "if",
-        "then",
-        "also",
-        "too",
-        "just",
-        "really",
-        "very",
-        "quite",
-        "please",
-        "pls",
-        "plz",
-        "kindly",
-        "hi",
-        "hey",
-        "hello",
-        "thanks",
-        "thank",
-        "tell",
-        "give",
-        "explain",
-        "describe",
-        "know",
-        "knowing",
-        "wonder",
-        "wondering",
-        "whether",
-        "ask",
-        "question",
-        "answer",
-        "like",
-        "want",
-        "wanna",
-        "need",
-        "wish",
-        "try",
-        "trying",
-        "trouble",
-        "about",
-        "of",
-        "for",
-        "in",
-        "on",
-        "at",
-        "to",
-        "from",
-        "into",
-        "by",
-        "with",
-        "as",
-        "it's",
-        "way",
-        "ways",
-        "method",
-        "methods",
-        "process",
-        "procedure",
-        "step",
-        "steps",
-        "thing",
-        "things",
-        "some",
-        "any",
-        "each",
-        "every",
-        "such",
-        "own",
-        "now",
-        "anything",
-        "something",
-        "actually",
-        "exactly",
-        "ok",
-        "okay",
-        "make",
-        "makes",
-        "making",
-        "take",
-        "takes",
-        "taking",
-        "etc",
-        "per",
-        "regarding",
-        "concerning",
-        "mean",
-        "means",
-        "meaning",
-        "s",
-        "t",
-        "re",
-        "ve",
-        "ll",
-        "d",
-        "m",
-        "per",
-    ]
+    listed(
+        """
+a an the this that these those there here it its itself one ones i im ive id ill my mine myself
+you your yours we our they their he she his her someone somebody anyone anybody people am is are
+was were be been being do does did doing done has have had having will would shall should could
+might ought get gets got getting gotten go goes going gonna let lets what which how whose whats
+hows and or but so if then also too just really very quite please pls plz kindly hi hey hello
+thanks thank tell give explain describe know knowing wonder wondering whether ask question
+answer like want wanna need wish try trying trouble about of for in on at to from into by with
+as it's way ways method methods process procedure step steps thing things some any each every
+such own now anything something actually exactly ok okay make makes making take takes taking etc
+per regarding concerning mean means meaning s t re ve ll d m per
+"""
+    )
 )
 """Left out, unless written as a name is: what asks, and not what is asked."""
 
 SOFT: Final = (ROLES - FRAME) | frozenset(
-    [
-        "must",
-        "can",
-        "much",
-        "many",
-        "long",
-        "best",
-        "now",
-        "already",
-        "still",
-        "ever",
-        "usually",
-        "normally",
-        "typical",
-        "currently",
-        "right",
-        "happen",
-        "happens",
-        "help",
-        "create",
-        "item",
-        "degree",
-        "receive",
-        "use",
-        "available",
-        "recipe",
-        "until",
-        "till",
-        "time",
-        "come",
-        "find",
-        "possible",
-        "safe",
-        "easy",
-        "work",
-        "list",
-        "recommend",
-        "legal",
-    ]
+    listed(
+        """
+must can much many long best now already still ever usually normally typical currently right
+happen happens help create item degree receive use available recipe until till time come find
+possible safe easy work list recommend legal
+"""
+    )
 )
 """May be missing in one of two questions, where the other has nothing in its place."""
 
@@ -578,75 +342,19 @@ percent percentage
 """
 
 _IRREGULAR: Final[dict[str, str]] = {}
-for _line in [
-    "bought:buy",
-    "paid:pay",
-    "sent:send",
-    "stolen:steal",
-    "stole:steal",
-    "lost:lose",
-    "broke:break",
-    "broken:break",
-    "forgot:forget",
-    "forgotten:forget",
-    "wrote:write",
-    "written:write",
-    "built:build",
-    "came:come",
-    "coming:come",
-    "left:leave",
-    "found:find",
-    "kept:keep",
-    "sold:sell",
-    "told:tell",
-    "children:child",
-    "men:man",
-    "women:woman",
-    "feet:foot",
-    "teeth:tooth",
-    "mice:mouse",
-    "better:good",
-    "best:good",
-    "worse:bad",
-    "worst:bad",
-    "ran:run",
-    "won:win",
-    "taken:take",
-    "took:take",
-    "gave:give",
-    "given:give",
-    "said:say",
-    "saw:see",
-    "seen:see",
-    "went:go",
-    "gone:go",
-    "began:begin",
-    "begun:begin",
-    "chose:choose",
-    "chosen:choose",
-    "drove:drive",
-    "eaten:eat",
-    "ate:eat",
-    "drank:drink",
-    "drunk:drink",
-    "spoke:speak",
-    "spoken:speak",
-    "froze:freeze",
-    "frozen:freeze",
-    "knew:know",
-    "known:know",
-    "made:make",
-    "met:meet",
-    "slept:sleep",
-    "spent:spend",
-    "taught:teach",
-    "thought:think",
-    "understood:understand",
-    "whom:who",
-    "whenever:when",
-    "wherever:where",
-    "cant:cannot",
-]:
+for _line in listed(
+    """
+bought:buy paid:pay sent:send stolen:steal stole:steal lost:lose broke:break broken:break
+forgot:forget forgotten:forget wrote:write written:write built:build came:come coming:come
+left:leave found:find kept:keep sold:sell told:tell children:child men:man women:woman feet:foot
+teeth:tooth mice:mouse better:good best:good worse:bad worst:bad ran:run won:win taken:take
+took:take gave:give given:give said:say saw:see seen:see went:go gone:go began:begin begun:begin
+chose:choose chosen:choose drove:drive eaten:eat ate:eat drank:drink drunk:drink spoke:speak
+spoken:speak froze:freeze frozen:freeze knew:know known:know made:make met:meet slept:sleep
+spent:spend taught:teach thought:think understood:understand whom:who whenever:when
+wherever:where cant:cannot
+"""
+):
     _form, _, _base = _line.partition(":")
     _IRREGULAR[_form] = _base
 
@@ -696,43 +404,12 @@ _PHRASES: Final = [
 ]
 
 _ADJECTIVES: Final = frozenset(
-    [
-        "cheap",
-        "fast",
-        "slow",
-        "large",
-        "big",
-        "small",
-        "cold",
-        "warm",
-        "hot",
-        "tall",
-        "high",
-        "low",
-        "long",
-        "short",
-        "old",
-        "new",
-        "young",
-        "near",
-        "close",
-        "late",
-        "early",
-        "easy",
-        "hard",
-        "strong",
-        "light",
-        "dark",
-        "deep",
-        "wide",
-        "near",
-        "safe",
-        "rich",
-        "few",
-        "great",
-        "few",
-        "hard",
-    ]
+    listed(
+        """
+cheap fast slow large big small cold warm hot tall high low long short old new young near close
+late early easy hard strong light dark deep wide near safe rich few great few hard
+"""
+    )
 )
 
 

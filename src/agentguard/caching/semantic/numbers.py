@@ -6,34 +6,19 @@ import re
 from decimal import Decimal
 from typing import Final
 
+from agentguard.caching.semantic.words import listed
+
 __all__ = ["COUNTERS", "in_digits"]
 
 _WORDS: Final = {
     word: number
     for number, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
+        listed(
+            """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+sixteen seventeen eighteen nineteen twenty
+"""
+        )
     )
 } | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
 _LARGE: Final = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 10**9}
@@ -56,66 +41,12 @@ _TENS: Final = {"십": 10, "백": 100, "천": 1_000}
 _MYRIADS: Final = {"만": 10**4, "억": 10**8, "조": 10**12}
 
 COUNTERS: Final = frozenset(
-    [
-        "개",
-        "명",
-        "분",
-        "사람",
-        "인분",
-        "시",
-        "시간",
-        "초",
-        "살",
-        "달",
-        "개월",
-        "주",
-        "주일",
-        "일",
-        "월",
-        "년",
-        "해",
-        "번",
-        "잔",
-        "장",
-        "권",
-        "대",
-        "마리",
-        "줄",
-        "문장",
-        "가지",
-        "병",
-        "곳",
-        "군데",
-        "컵",
-        "배",
-        "단계",
-        "쪽",
-        "페이지",
-        "원",
-        "달러",
-        "유로",
-        "엔",
-        "위안",
-        "파운드",
-        "도",
-        "조",
-        "항",
-        "회",
-        "층",
-        "박",
-        "킬로",
-        "미터",
-        "그램",
-        "인",
-        "세기",
-        "칼로리",
-        "호",
-        "편",
-        "건",
-        "문단",
-        "단어",
-        "글자",
-    ]
+    listed(
+        """
+개 명 분 사람 인분 시 시간 초 살 달 개월 주 주일 일 월 년 해 번 잔 장 권 대 마리 줄 문장 가지 병 곳 군데 컵 배 단계 쪽 페이지 원 달러 유로 엔 위안 파운드
+도 조 항 회 층 박 킬로 미터 그램 인 세기 칼로리 호 편 건 문단 단어 글자
+"""
+    )
 )
 """What is counted in Korean: a number's unit, and never a particle."""
 
@@ -129,7 +60,7 @@ _DIGITS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d)")
 _NTH = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b", re.IGNORECASE)
 _MONTH_DAY = re.compile(r"(?<!\d)(\d{1,2})월 ?(\d{1,2})일")
 _KOREAN = re.compile(
-    r"[\d.일이삼사오육칠팔구십백천]{0,12}[십백천만억조](?:[\d일이삼사오육칠팔구십백천만억] ?){0,12}"
+    r"(?<![\d.일이삼사오육칠팔구십백천만억조])[\d.일이삼사오육칠팔구십백천]{0,12}[십백천만억조](?:[\d일이삼사오육칠팔구십백천만억] ?){0,12}"
     r"(?= ?(?:원|달러|유로|엔|위안|명|개))"
 )
 _COUNTED = re.compile(
