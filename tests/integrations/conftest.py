@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.providers.sdk_targets import version
 
 NEEDS = {
+    "test_cache_clients.py": "openai",
     "test_counterparts.py": "langchain-anthropic",
     "test_pydantic_ai.py": "pydantic-ai-slim",
     "test_google_client.py": "google-genai",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agentguard.engine import clock
 from agentguard.engine.reply import Source
+from agentguard.providers.streams import Recalled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -30,12 +31,15 @@ def replayed(
         pace: "at once" or "paced".
     """
     if pace == "at once":
-        return Source.of_items(attempt, items)
-    if attempt.call.runtime.is_async:
+        source = Source.of_items(attempt, items)
+    elif attempt.call.runtime.is_async:
         waiting = _awaited(items, times)
-        return Source(attempt, waiting, waiting.__anext__)
-    playing = _paced(items, times)
-    return Source(attempt, playing, playing.__next__)
+        source = Source(attempt, waiting, waiting.__anext__)
+    else:
+        playing = _paced(items, times)
+        source = Source(attempt, playing, playing.__next__)
+    source.origin = Recalled()
+    return source
 
 
 def _paced(items: Sequence[Any], times: Sequence[float]) -> Iterator[Any]:

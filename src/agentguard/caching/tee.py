@@ -15,6 +15,7 @@ from agentguard.engine.drive import Ended, drive
 from agentguard.engine.loop import loop_or_refuse
 from agentguard.engine.reply import Source
 from agentguard.errors import Overloaded
+from agentguard.providers.streams import Recalled
 
 if TYPE_CHECKING:
     import asyncio
@@ -91,7 +92,9 @@ class Tee:
             source = Source(attempt, reader, reader.__next__)
         if first is None:
             self._first, source.deadline, source.runtime = source, None, stream.runtime
+            source.origin = stream.origin
         else:
+            source.origin = Recalled()  # the response, with its headers, is that of the first
             own = first.attempt.call.deadline
             if own is not None and stream.deadline is not None and stream.deadline.at >= own.at:
                 stream.deadline, first.deadline = None, own

@@ -166,7 +166,11 @@ class Patience:
 
 
 class Source:
-    """A stream that is still arriving: pulls it, bounds the wait, settles it exactly once."""
+    """A stream that is still arriving: pulls it, bounds the wait, settles it exactly once.
+
+    Attributes:
+        origin: the provider's stream, whose attributes the caller may see; None where there is none.
+    """
 
     __slots__ = (
         "_held",
@@ -183,6 +187,7 @@ class Source:
         "late",
         "loop",
         "opening",
+        "origin",
         "outcome",
         "patience",
         "reading",
@@ -195,6 +200,7 @@ class Source:
     def __init__(self, attempt: Attempt, iterator: Any, step: Callable[[], Any]) -> None:
         self.attempt = attempt
         self.iterator: Any = iterator
+        self.origin: Any = iterator
         self.step = step
         self.reading = attempt.reading
         self.runtime = attempt.call.runtime
@@ -340,7 +346,7 @@ class Source:
         if shared is not None:  # it reads another one, which is settled as well
             shared()
         self.runtime.is_async = False
-        self.iterator = self.loop = None
+        self.iterator = self.origin = self.loop = None
 
     def left_behind(self, job: Job) -> None:
         """A worker that was given up came back with an item: close what it was reading."""

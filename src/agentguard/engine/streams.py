@@ -84,7 +84,7 @@ class _Held:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or self._source is None:
             raise AttributeError(name)
-        return attribute(self._source.iterator, name, self)
+        return attribute(self._source.origin, name, self)
 
     def __repr__(self) -> str:
         source = self._source

@@ -24,7 +24,7 @@ def response_with(answer: Any, response: Any, *, streaming: bool) -> Any:
 
 
 def no_response(answer: Any, *, is_async: bool) -> Any:
-    """The same where a fallback function answered, so that there is no HTTP response."""
+    """The same where a fallback function or a cache answered, so that there is no HTTP response."""
     return (_AsyncNoResponse if is_async else _NoResponse)(answer)
 
 
@@ -59,8 +59,8 @@ class _NoResponse:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
-            f"there is no {name!r}: a fallback function gave this answer, and no HTTP response "
-            "stands behind it. parse() returns the answer",
+            f"there is no {name!r}: a fallback function or a cache gave this answer, and no HTTP "
+            "response stands behind it. parse() returns the answer",
             name=name,
         )
 

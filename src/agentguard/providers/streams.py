@@ -7,12 +7,13 @@ seen, or takes items away from the one who iterates.
 
 from __future__ import annotations
 
+import types
 from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["READERS", "ResponseView", "attribute", "closer_of", "from_sdk"]
+__all__ = ["READERS", "Recalled", "ResponseView", "attribute", "closer_of", "from_sdk"]
 
 _PLAIN: Final = frozenset(
     {
@@ -152,6 +153,15 @@ class ResponseView:
 
     def __repr__(self) -> str:
         return f"<ResponseView [{self.status_code}]>"
+
+
+class Recalled:
+    """Stands for the provider's stream where a cache gave the answer: its response is an empty one.
+
+    Managers of SDKs' streams ask for it, to close it and to look at the headers.
+    """
+
+    response = types.SimpleNamespace(headers={}, request=types.SimpleNamespace(headers={}))
 
 
 def attribute(source: object, name: str, stream: object = None) -> object:
