@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -166,6 +167,18 @@ def test_an_hour_costs_more_and_lasts_longer(provider):
     assert told.calls[0].figures.saved == -1500 * (Decimal(6) - 3) / 1_000_000
 
 
+def test_a_stream_tells_the_same(provider):
+    """What was written for an hour, and what was read, stands in its events."""
+    with anthropic_client(provider) as client, usage() as used:
+        create = guard(prompt_cache(ttl="1h"))(client).messages.create
+        for _ in range(2):
+            for _ in create(**claude(system=LONG), stream=True):
+                pass
+    assert used.cached_tokens == used.cache_write_tokens == 1500
+    assert used.usage.cache_write_1h_tokens == 1500
+    assert used.saved == 1500 * (Decimal("2.7") - 3) / 1_000_000
+
+
 # Where marks go
 
 
@@ -318,6 +331,21 @@ if version("google-auth") >= 0:
             guard(prompt_cache())(client).messages.create(**claude(system=LONG))
         client.close()
         assert marks(provider.journal[0].body) == ["system[0]"]
+
+
+def test_what_takes_a_request_like_the_sdks(provider):
+    """A function around a method, as far as `functools.wraps` tells; a partial with its arguments."""
+    with anthropic_client(provider) as client:
+
+        @guard(prompt_cache())
+        @functools.wraps(client.messages.create)
+        def ask(**body: Any) -> Any:
+            return client.messages.create(**body)
+
+        ask(**claude(system=LONG))
+        bound = functools.partial(client.messages.create, system=LONG, model=MODEL, max_tokens=9)
+        guard(prompt_cache())(bound)(messages=[USER])
+    assert [marks(each.body) for each in provider.journal] == [["system[0]"]] * 2
 
 
 TEXTS: Final = st.text(st.sampled_from("ab \n"), max_size=6).map(lambda text: text * 400)

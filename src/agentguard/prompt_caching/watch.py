@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Watch", "packed"]
 
-_MOST: Final = 1024
+_MOST: Final = 256
 _QUIET: Final = 60.0
 """Seconds between two events about the same part of the same target's prompts."""
 
