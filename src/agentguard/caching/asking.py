@@ -48,7 +48,7 @@ class Asking:
         key: of the request.
     """
 
-    __slots__ = ("_question", "cache", "call", "key", "next")
+    __slots__ = ("_question", "_seen", "cache", "call", "key", "next")
 
     def __init__(self, cache: Cache, call: Call, next: Next, key: str) -> None:
         self.cache = cache
@@ -56,6 +56,7 @@ class Asking:
         self.next = next
         self.key = key
         self._question: Question | None = None
+        self._seen = 0
 
     async def answer(self) -> Reply:
         """What is kept, if it serves; else what the same call under way brings, or a new answer."""
@@ -63,6 +64,7 @@ class Asking:
         if call.scope.caching == "refresh":
             await self._understand()
             return await self._fetch(None, None)
+        self._seen = cache.flights.retired
         entry, state = await self._look(self.key), None
         if entry is not None:
             state = cache.fresh.state(entry, call.runtime.time(), call.runtime.random)
@@ -185,8 +187,11 @@ class Asking:
     # A new answer
 
     async def _lead(self, flight: Flight, entry: Entry | None, *, early: bool) -> Reply:
-        """Fetch for all who come meanwhile, unless the answer came since it was looked for."""
-        if not early:
+        """Fetch for all who come meanwhile, unless the answer came since it was looked for.
+
+        By one of this process: with others it is not shared who asks.
+        """
+        if not early and self.cache.flights.retired != self._seen:
             try:
                 found = await self._look(self.key)
                 if found is not None and found != entry:

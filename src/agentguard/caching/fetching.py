@@ -100,11 +100,11 @@ class Fetching:
             self._flight.land(error if concerns_all(error) else ALONE)
 
     async def _keep(self, reply: Reply) -> None:
-        packed = self._cache.codec.pack(reply.value, about(reply.attempt))
-        value = self._colour() + packed
+        known = about(reply.attempt)
+        value = self._colour() + self._cache.codec.pack(reply.value, known)
         if self._flight is not None:
             self._flight.land(value)
-        await self._put(value, self._unworthy(reply), reply.attempt)
+        await self._put(value, self._unworthy(reply), known)
 
     def _shared(self, reply: Reply, source: Source) -> Reply:
         """The stream for this caller, which others may join, and which is kept at its end."""
@@ -123,22 +123,22 @@ class Fetching:
         reason = self._unworthy(reply, tee.items) if tee.whole else "it is too long"
         if tee.returned is not None:
             reason = "a generator's return value is not kept"
-        value = b""
+        value, known = b"", about(reply.attempt)
         if reason is None:
             first = tee.times[0] if tee.times else 0.0
             times = [each - first for each in tee.times]
-            packed = self._cache.codec.pack_stream(tee.items, times, about(reply.attempt))
+            packed = self._cache.codec.pack_stream(tee.items, times, known)
             value = self._colour(tee.source) + packed
-        await self._put(value, reason, reply.attempt)
+        await self._put(value, reason, known)
 
-    async def _put(self, value: bytes, reason: str | None, attempt: Attempt) -> None:
+    async def _put(self, value: bytes, reason: str | None, known: About) -> None:
         cache, call, runtime = self._cache, self._call, self._call.runtime
         if reason is not None:
             cache.counts.skipped()
             call.emit(events.CacheSkipped, cache.label, reason)
             return
         now, took = runtime.time(), runtime.monotonic() - self._began
-        entry = cache.fresh.entry(value, now, took, cache.tags_of(call, attempt))
+        entry = cache.fresh.entry(value, now, took, cache.tags_of(call, known.model))
         entries = cache.entries
         try:
             if entries.remote and runtime.is_async:
@@ -177,11 +177,8 @@ class Fetching:
 
 def about(attempt: Attempt) -> About:
     """What a kept answer tells of the attempt that it came from."""
-    endpoint = attempt.call.target.endpoint
-    return About(
-        attempt.model,
-        attempt.figures,
-        endpoint.provider,
-        endpoint.base_url,
-        attempt.reading.tier,
-    )
+    endpoint, reading = attempt.call.target.endpoint, attempt.reading
+    model, usage = reading.model, reading.usage
+    if attempt.recorded is not None:
+        model, usage = attempt.model, attempt.figures
+    return About(model, usage, endpoint.provider, endpoint.base_url, reading.tier)

@@ -111,9 +111,14 @@ class Flight:
 
 
 class Flights:
-    """What is under way: by key, and apart for each event loop, since one cannot wait in another."""
+    """What is under way: by key, and apart for each event loop, since one cannot wait in another.
+
+    Attributes:
+        retired: how many have ended.
+    """
 
     def __init__(self) -> None:
+        self.retired = 0
         self.lock = threading.Lock()
         self._under_way: dict[tuple[str, object], Flight] = {}
         survive(self)
@@ -131,6 +136,7 @@ class Flights:
     def retire(self, flight: Flight) -> None:
         """The next to come does not find it any more. Only its leader says so."""
         if self._under_way.get(flight.key) is flight:
+            self.retired += 1  # before it is gone: who comes then looks for what it has left
             del self._under_way[flight.key]
 
     def before_fork(self) -> None:

@@ -164,7 +164,7 @@ class Piecewise:
             reason = f"{made.target.name} answered in place of what was asked"
             call.emit(events.CacheSkipped, cache.label, reason)
             return
-        now, tags, entries = runtime.time(), cache.tags_of(call, reply.attempt), cache.entries
+        now, tags, entries = runtime.time(), cache.tags_of(call, reply.attempt.model), cache.entries
         made_now = {
             digest: cache.fresh.entry(value, now, took, tags) for digest, value in packed.items()
         }

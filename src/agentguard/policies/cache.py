@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from agentguard.caching.questions import Questions
     from agentguard.caching.semantic.semantic import Embed
-    from agentguard.engine.call import Attempt, Call
+    from agentguard.engine.call import Call
     from agentguard.engine.chain import Next
     from agentguard.engine.reply import Reply
     from agentguard.engine.target import Target
@@ -203,12 +203,21 @@ class Cache(Policy):
         if self.questions is not None:
             self.questions.semantic.check(target)
 
-    def tags_of(self, call: Call, attempt: Attempt) -> list[str]:
-        """What an answer can be invalidated by."""
+    def tags_of(self, call: Call, served: str | None) -> list[str]:
+        """What the answer of a call can be invalidated by.
+
+        Args:
+            call: the call.
+            served: the model that answered, where it is known.
+        """
         tags = self._tags(call) if callable(self._tags) else self._tags
+        found = [f"tag:{each}" for each in tags] if tags else []
         asked = call.target.given(call.kwargs).get("model") or call.target.endpoint.model
-        models = {each for each in (asked, attempt.model) if isinstance(each, str)}
-        return [*(f"tag:{each}" for each in tags), *(f"model:{each}" for each in sorted(models))]
+        if isinstance(asked, str):
+            found.append(f"model:{asked}")
+        if served is not None and served != asked:
+            found.append(f"model:{served}")
+        return found
 
     def store_failed(self, call: Call, error: StoreUnavailable) -> None:
         """Say that the call goes on without what is kept."""
