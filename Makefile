@@ -10,10 +10,10 @@ WORKERS ?= 2
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-format check-lint check-mypy check-pyright format bench docs cov lock test-all clean
+.PHONY: help setup demo test check check-format check-lint check-mypy check-pyright format bench semantic-score docs cov lock test-all clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed ## create the environment in .venv
 
@@ -46,6 +46,9 @@ format: setup ## format and mend what ruff can
 
 bench: $(VENV)/.installed-bench .venvs/litellm/.installed ## measure against peers, write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks $(ARGS)
+
+semantic-score: setup ## measure what a semantic cache finds and refuses
+	$(BIN)/python -m benchmarks.semantic
 
 docs: $(VENV)/.installed-docs ## build the documentation into site/, warnings are errors
 	$(BIN)/zensical build --clean --strict

@@ -24,6 +24,7 @@ QUESTIONS: dict[str, tuple[str, str]] = {
     "concurrency": (HERE, "How many calls run at once"),
     "caching": (HERE, "What a cached answer costs"),
     "imports": (HERE, "What importing costs"),
+    "semantic": (HERE, "What a semantic cache finds and refuses"),
     "answers": (HERE, "What keeping an answer costs"),
     "prompts": (HERE, "What marking a prompt costs"),
 }
