@@ -10,7 +10,6 @@ from __future__ import annotations
 import dis
 import functools
 import sys
-import sysconfig
 import types
 import weakref
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -23,12 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["Fingerprint", "callable_form", "class_form"]
-
-_LIBRARY: Final = tuple(
-    {*map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib"))} | {"<frozen"}
-)
-_CONSTANTS: Final[tuple[type[object], ...]] = (str, bytes, int, float, tuple, frozenset)
-_TEXTS: Final[tuple[type[object], ...]] = (str, bytes, tuple)
 _DEEPEST: Final = 4
 _MISSING: Final[Any] = object()
 _HAS_NO_DOC: Final = {"<lambda>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>"}
@@ -109,7 +102,7 @@ class _Survey:
 
     def _own(self, function: types.FunctionType) -> bool:
         return _package(function) == self._home or not function.__code__.co_filename.startswith(
-            _LIBRARY
+            _library()
         )
 
     def _names_of(self, code: types.CodeType) -> None:
@@ -201,12 +194,21 @@ def _held(value: Any) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value.__dict__)
 
 
+@functools.cache
+def _library() -> tuple[str, ...]:
+    """Where code lies that is not the user's own."""
+    import sysconfig  # reads a file of the interpreter's
+
+    paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return (*paths, "<frozen")
+
+
 def _holds_names(value: Any) -> bool:
     """Whether it has attributes of its own to look at: a module, class or object of the user's."""
     if isinstance(value, types.ModuleType):
         if value.__name__.partition(".")[0] in sys.stdlib_module_names - {"__main__"}:
             return False
-        return not str(getattr(value, "__file__", None)).startswith(_LIBRARY)
+        return not str(getattr(value, "__file__", None)).startswith(_library())
     if isinstance(value, types.FunctionType) or not hasattr(value, "__dict__"):
         return False
     return type(value).__module__ != "builtins" or isinstance(value, type)
