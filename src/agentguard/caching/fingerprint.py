@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["Fingerprint", "callable_form", "class_form"]
+
+_CONSTANTS: Final[tuple[type[object], ...]] = (str, bytes, int, float, tuple, frozenset)
+_TEXTS: Final[tuple[type[object], ...]] = (str, bytes, tuple)
 _DEEPEST: Final = 4
 _MISSING: Final[Any] = object()
 _HAS_NO_DOC: Final = {"<lambda>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>"}
