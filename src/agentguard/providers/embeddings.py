@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from agentguard.engine.target import Target
 
-__all__ = ["argument", "given", "items_of", "joined", "lacking", "split", "with_items"]
+__all__ = ["argument", "given", "items_of", "joined", "lacking", "split", "takes", "with_items"]
 
 _LANGCHAIN: Final = frozenset({"embed_documents", "aembed_documents"})
 _LITELLM: Final = frozenset({"embedding", "aembedding"})
@@ -47,6 +47,20 @@ def argument(target: Target) -> str | None:
     if owner.endswith("Embeddings") and name == "create":
         return "input"
     return "input" if target.name.endswith(".embeddings") else None
+
+
+def takes(target: Target, name: str) -> bool:
+    """Whether a target has an argument of this name, as far as its signature tells.
+
+    Args:
+        target: what will be called.
+        name: of the argument.
+    """
+    try:
+        parameters = inspect.signature(target.fn).parameters
+    except (TypeError, ValueError):
+        return True
+    return name in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
 def given(target: Target, args: Sequence[Any], kwargs: Mapping[str, Any], name: str) -> Any:
