@@ -289,6 +289,18 @@ def test_a_stream_is_cut_at_the_limit(harness: Harness) -> None:
 
 
 @stream_shapes
+def test_a_stream_that_is_cut_at_its_first_item_has_cost_something(harness: Harness) -> None:
+    """The provider was asked and has answered: nobody gets that for nothing, again and again."""
+    policy = budget(output_tokens=2, requests=5)
+    run = harness.run(policy, chunks(["one two three four"] * 3, output_tokens=12))
+    assert isinstance(run.error, errors.BudgetExceeded)
+    standing = policy.status()
+    assert standing["output_tokens"].used >= 2
+    assert standing["requests"].used == 1
+    assert isinstance(harness.run(policy, "never").error, errors.BudgetExceeded)
+
+
+@stream_shapes
 def test_a_stream_longer_than_expected_sets_more_aside(harness: Harness) -> None:
     """Nothing is refused while there is something left."""
     policy = budget(output_tokens=2000, expect=10)

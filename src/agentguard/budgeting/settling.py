@@ -61,7 +61,8 @@ def settle(charge: Charge, attempt: Attempt, outcome: Outcome) -> Awaitable[None
     if attempt.nested and attempt.usage is None:
         work = functools.partial(_book, charge, parts, _nothing)
         return _done(charge, work, short=False) if parts else None
-    if reading.content or reading.usage is not None or attempt.recorded:
+    begun = charge.meter is not None  # its first item came, and perhaps was cut
+    if begun or reading.content or reading.usage is not None or attempt.recorded:
         size = charge.demand.input + sum(map(len, reading.parts))
         work = functools.partial(_estimate, charge, attempt, parts, outcome, kind)
         return _done(charge, work, short=size <= _SHORT)
@@ -140,7 +141,7 @@ def _estimate(
     if usage is None:
         if attempt.nested:
             return _book(charge, parts, _nothing)
-        usage = Usage(charge.demand.input, _counted(charge, attempt))
+        usage = Usage(charge.demand.input, max(_counted(charge, attempt), seen))
     if bill.estimated and seen > usage.output_tokens:
         usage = usage + Usage(0, seen - usage.output_tokens)
     return _settle(charge, attempt, parts, usage)

@@ -84,16 +84,14 @@ def followed(
 
     def following() -> Any:
         item = step()
-        for hook in hooks:
-            work = hook(attempt, item)
+        for work in [hook(attempt, item) for hook in hooks]:  # all see what one of them cuts
             if work is not None:
                 work()
         return item
 
     async def awaited() -> Any:
         item = await step()
-        for hook in hooks:
-            work = hook(attempt, item)
+        for work in [hook(attempt, item) for hook in hooks]:
             if work is not None:
                 await runtime.blocking(work)
         return item
