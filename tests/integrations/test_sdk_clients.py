@@ -894,3 +894,28 @@ def test_a_shallow_copy_is_guarded_on_its_own(provider: FakeProvider):
 
     assert text_of(twin.chat.completions.create(**CHAT)) == WHOLE
     client.close()
+
+
+@both
+def test_headers_that_the_sdk_leaves_out_are_no_arguments(
+    provider: FakeProvider, *, is_async: bool
+):
+    """A policy sees the headers that are sent; a default one that the caller takes away stays away."""
+    sees = Sees()
+    client = opened(provider, "anthropic", is_async=is_async, default_headers={"x-team": "blue"})
+
+    async def use() -> None:
+        omit = next(
+            getattr(anthropic, name)() for name in ("Omit", "NotGiven") if hasattr(anthropic, name)
+        )
+        extra = {"x-team": omit, "x-trace": "1"}
+        safe = guard(sees)(client)
+        await settled(safe.messages.create(**CLAUDE, extra_headers=extra))
+        await settled(client.close())
+
+    WAYS[1 if is_async else 0].driven(use())
+    (call,) = sees.calls
+    assert {name.lower() for name in call.kwargs["extra_headers"]} == {"x-trace"}
+    sent = {name.lower(): value for name, value in provider.journal[0].headers.items()}
+    assert "x-team" not in sent
+    assert sent["x-trace"] == "1"

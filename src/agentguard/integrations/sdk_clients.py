@@ -189,7 +189,7 @@ class _Request:
         kwargs = {key: value for key, value in body.items() if _is_given(value)}
         headers = _headers(options)
         self.raw = next((headers[name] for name in headers if name.lower() == _RAW), None)
-        headers = {name: value for name, value in headers.items() if not _internal(name)}
+        headers = {name: headers[name] for name in headers if not _own(name, headers[name])}
         if headers:
             kwargs["extra_headers"] = headers
         if options.params:
@@ -201,7 +201,7 @@ class _Request:
     async def send(self, timeout: Any, body: dict[str, Any]) -> Any:
         """One attempt. The SDK's own parser is kept for what the chain returns."""
         given, options = self.options, copy.copy(self.options)
-        headers = {name: value for name, value in _headers(given).items() if _internal(name)}
+        headers = {name: each for name, each in _headers(given).items() if _own(name, each)}
         options.headers = {**headers, **body.pop("extra_headers", {})}
         options.params = body.pop("extra_query", {})
         if timeout is not _ABSENT:
@@ -241,8 +241,9 @@ def _headers(options: Any) -> dict[str, Any]:
     return dict(options.headers) if _is_given(options.headers) else {}
 
 
-def _internal(header: str) -> bool:
-    return header.lower().startswith("x-stainless-")
+def _own(header: str, value: object) -> bool:
+    """Whether a header is the SDK's own business: about itself, or one that it is to leave out."""
+    return header.lower().startswith("x-stainless-") or not _is_given(value)
 
 
 def _is_given(value: object) -> bool:
