@@ -13,19 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentguard import budget, cache, cache_refresh, context, events, fallback, guard
-from agentguard.engine.scope import Block, Scope
 from agentguard.testing import FakeRuntime
-
-
-class Heard(Block):
-    """Keeps the events of the calls inside."""
-
-    def __init__(self) -> None:
-        self.events: list[events.Event] = []
-
-    def surround(self, outer: Scope) -> Scope:
-        """Listen."""
-        return outer.within(listeners=(*outer.listeners, self.events.append))
+from agentguard.testing.subject import Listening
 
 
 class Vectors:
@@ -87,14 +76,14 @@ def test_everything_else_is_part_of_the_key(*, is_async: bool) -> None:
 @colours
 def test_events(*, is_async: bool) -> None:
     """What was known is a hit, what was missing a miss that says how many."""
-    heard = Heard()
+    heard: list[events.Event] = []
     embed = guarded(Vectors(), cache(each="texts"), is_async=is_async)
     embed(["a", "b"])
-    with heard:
+    with Listening(heard.append):
         embed(["a", "b", "c", "d"])
         embed(["a", "b"])
     kinds = (events.CacheHit, events.CacheMissed)
-    told = [event for event in heard.events if isinstance(event, kinds)]
+    told = [event for event in heard if isinstance(event, kinds)]
     assert [(type(e).__name__, getattr(e, "missing", None)) for e in told] == [
         ("CacheHit", None),
         ("CacheMissed", 2),

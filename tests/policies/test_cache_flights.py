@@ -13,20 +13,9 @@ from typing import Any
 import pytest
 
 from agentguard import budget, cache, deadline, errors, events, guard
-from agentguard.engine.scope import Block, Scope
 from agentguard.policies.cache import Cache
 from agentguard.testing import cancel_everywhere
-
-
-class Heard(Block):
-    """Keeps the events of the calls inside."""
-
-    def __init__(self) -> None:
-        self.events: list[events.Event] = []
-
-    def surround(self, outer: Scope) -> Scope:
-        """Listen."""
-        return outer.within(listeners=(*outer.listeners, self.events.append))
+from agentguard.testing.subject import Listening
 
 
 class Gate:
@@ -400,6 +389,55 @@ async def test_tasks_join_a_stream(letters: Any) -> None:
     assert policy.flights._under_way == {}
 
 
+async def test_what_a_reader_does_to_an_item_is_his_own() -> None:
+    """SDKs change what they read: LangChain's models write the id of the run into each chunk."""
+    calls = 0
+
+    @cache
+    async def ask() -> AsyncIterator[Any]:
+        nonlocal calls
+        calls += 1
+        for number in range(3):
+            await asyncio.sleep(0)
+            yield {"text": str(number), "more": [number]}
+
+    async def spoil() -> list[str]:
+        found = []
+        async for item in ask():
+            found.append(item.pop("text"))
+            item["more"].append("spoilt")
+        return found
+
+    for _ in range(2):
+        assert await asyncio.gather(*(spoil() for _ in range(3))) == [["0", "1", "2"]] * 3
+    assert [item async for item in ask()] == [{"text": str(n), "more": [n]} for n in range(3)]
+    assert calls == 1
+
+
+async def test_a_stream_that_cannot_be_stored_is_still_read_by_all() -> None:
+    """Who joined reads the same objects; at its end the first is told why nothing is kept."""
+
+    class Odd:
+        pass
+
+    made = [Odd(), Odd()]
+
+    @cache
+    async def ask() -> AsyncIterator[Any]:
+        for item in made:
+            await asyncio.sleep(0)
+            yield item
+
+    async def all_of() -> list[Any]:
+        found = []
+        with pytest.raises(TypeError, match="cannot be stored"):
+            async for item in ask():
+                found.append(item)
+        return found
+
+    assert await asyncio.gather(all_of(), all_of()) == [made, made]
+
+
 async def test_a_leader_that_leaves_does_not_end_the_stream(letters: Any) -> None:
     """The others read on, and it is kept."""
     policy = cache()
@@ -491,13 +529,13 @@ async def test_a_leaders_budget_that_cuts_the_stream_is_its_own() -> None:
 
 async def test_hits_of_those_who_joined_are_told(letters: Any) -> None:
     """One event for each, when its stream has ended."""
-    heard = Heard()
+    heard: list[events.Event] = []
     ask = cache()(letters)
-    with heard:
+    with Listening(heard.append):
         await asyncio.gather(*(read(ask("?")) for _ in range(3)))
-    hits = [event for event in heard.events if isinstance(event, events.CacheHit)]
+    hits = [event for event in heard if isinstance(event, events.CacheHit)]
     assert [hit.how for hit in hits] == ["joined", "joined"]
-    assert [type(e) for e in heard.events].count(events.AttemptStarted) == 1
+    assert [type(e) for e in heard].count(events.AttemptStarted) == 1
 
 
 async def test_cancelled_at_every_await() -> None:

@@ -2,10 +2,13 @@
 
 Read in this order:
 
-- `key`: the key of a call, from `canonical` (one form for what is the same), `fingerprint` (what a
-  function is), `objects` and `headers` (other libraries' objects), `beside` (what cannot change an
-  answer), `asked` (what the user said last).
-- `answers`: answers as bytes, with `types`, `layouts`, `parts`; `worth`: which are kept.
-- `asking`: one call, with `fresh`, `flight`, `sharing`, `tee`, `replay`, `blocks`, `counts`.
-- `semantic`: the same question in other words.
+- `key`: what makes two requests one. `canonical`, `objects`, `fingerprint`: the forms of arguments
+  and of functions; `beside`, `headers`: what does not count; `asked`: the last thing a user said.
+- `answers`: answers as bytes and back. `types`, `layouts`, `parts`: of their classes; `worth`: which
+  are worth keeping.
+- `asking`: one call, answered from what is kept, by a call under way, or anew; `fetching`: the call
+  that is made for all; `piecewise`: a call answered item by item.
+- `flight`, `tee`, `sharing`: callers at the same moment, of answers, streams and failures.
+- `fresh`, `replay`, `blocks`, `counts`, `priced`: time, kept streams, stepping aside, figures.
+- `questions`, `semantic`: questions that were asked before in other words.
 """
