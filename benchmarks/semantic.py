@@ -92,7 +92,7 @@ def main() -> None:
     print(
         "Recall: paraphrases served. Precision: of the pairs served, those that are paraphrases. "
         "Refused: hard negatives refused. Cosine alone: the precision without the veto. "
-        "`fresh` is what nothing was tuned on.\n"
+        "No word was added for `fresh`.\n"
     )
     print(table(head, rows))
     for language, text in (

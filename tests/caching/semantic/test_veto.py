@@ -76,6 +76,9 @@ def test_another_number_is_another_question(text, one, other):
         ("파이썬이 루비보다 빨라?", "루비가 파이썬보다 빨라?", "roles"),
         ("Did Rome beat Greece?", "Did Greece beat Rome?", "order"),
         ("What is new in Java 17?", "What is new in Java 21?", "words"),
+        ("What should I do now?", "What should I do?", "words"),
+        ("나가는 방법", "들어가는 방법", "words"),
+        ("이자를 받으려면?", "이자를 내려면?", "words"),
         ("東京の天気", "大阪の天気", "words"),
     ],
 )

@@ -33,7 +33,7 @@ FRAME: Final = frozenset(
     listed(
         """
 a an the this that these those there here it its itself one ones i im ive id ill my mine myself
-you your yours we our they their he she his her someone somebody anyone anybody people am is are
+you your yours we our their his her someone somebody anyone anybody people am is are
 was were be been being do does did doing done has have had having will would shall should could
 might ought get gets got getting gotten go goes going gonna let lets what which how whose whats
 hows and or but so if then also too just really very quite please pls plz kindly hi hey hello

@@ -364,16 +364,29 @@ def canonical(word: str, *, attached: bool = False) -> str:
         word: Hangul between two blanks.
         attached: it follows a number or a Latin word, so that it may be a particle alone.
     """
-    if word in {"저를", "나를", "우리를"}:
-        return "저를"  # who is meant tells who did it
-    if word.startswith(("알려", "가르쳐")):
-        return "알리"
+    fixed = _set(word)
+    if fixed is not None:
+        return fixed
     for cut in range(len(word) - 1, 0, -1):
         head = word[:cut]
         if word[cut:] in _PLAIN and (
             (attached and head in COUNTERS) or (cut > 1 and _known(head, word))
         ):
             return _CLASSES.get(head, head)
+    return _stripped(word, attached=attached)
+
+
+def _set(word: str) -> str | None:
+    """Forms that the rules would take for others."""
+    if word[0] == "내" and word[1:] in _PAYING:
+        return "내다"  # to pay, and not mine
+    if word in {"저를", "나를", "우리를"}:
+        return "저를"  # who is meant tells who did it
+    return "알리" if word.startswith(("알려", "가르쳐")) else None
+
+
+def _stripped(word: str, *, attached: bool) -> str:
+    """The first part of a word, from its end on, that is known; or what nothing comes off."""
     stem = word
     while True:
         if attached and stem in COUNTERS:
@@ -417,8 +430,10 @@ def _may_be_verb(body: str) -> bool:
     return len(body) <= 3 or bare[-1] in "하해되돼"
 
 
+_PAYING: Final = frozenset(listed("야 려면 나요 면 고 요 기 려고 어야 어요 지"))
+
 _VERBS: Final = frozenset(
-    ["타", "자", "서", "짜", "뜨", "푸", "싸", "추", "펴", "지", "차", "치", "키", "끄"]
+    ["나가", "타", "자", "서", "짜", "뜨", "푸", "싸", "추", "펴", "지", "차", "치", "키", "끄"]
 )
 _BRIEF: Final = frozenset(
     listed(

@@ -17,7 +17,7 @@ def differs(a: Reading, b: Reading) -> str | None:
         return "placeholders"
     if a.negations != b.negations:
         return "negation"
-    if _open(a, b):
+    if _open(a, b) or not (a.words or _spelled(a) == _spelled(b)):
         return "words"
     if _exchanged(a, b):
         return "roles"
@@ -27,6 +27,10 @@ def differs(a: Reading, b: Reading) -> str | None:
     ):
         return "order"
     return None
+
+
+def _spelled(reading: Reading) -> str:
+    return " ".join(reading.text.casefold().split())
 
 
 def _open(a: Reading, b: Reading) -> bool:
