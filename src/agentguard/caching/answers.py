@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from agentguard.caching.layouts import Unreadable
 from agentguard.caching.parts import Parts
+from agentguard.caching.recording import Recording
 from agentguard.caching.types import Known
 from agentguard.providers.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from agentguard.caching.recording import Copy
     from agentguard.engine.target import Target
 
 __all__ = ["About", "Answers", "Packed", "Unreadable"]
@@ -146,6 +148,10 @@ class Answers:
         body = f"{layouts}\n{text}".encode("utf-8", "surrogatepass")
         return _marked(_VALUE, b"%b\n%b" % (head, body))
 
+    def recording(self) -> Recording:
+        """What the items of a stream are kept in as they come, for `pack_recorded`."""
+        return Recording(self._parts)
+
     def pack_stream(self, items: Sequence[Any], times: Sequence[float], about: About) -> bytes:
         """A stream's items as bytes.
 
@@ -157,7 +163,29 @@ class Answers:
         Raises:
             TypeError: an item is of a type that cannot be stored; the message says what to do.
         """
-        layouts, text = self._parts.apart([[round(1_000 * time) for time in times], list(items)])
+        recording = self.recording()
+        copies = [(item, recording.copy(item)) for item in items]
+        return self.pack_recorded(recording, copies, times, about)
+
+    def pack_recorded(
+        self,
+        recording: Recording,
+        items: Sequence[tuple[Any, Copy]],
+        times: Sequence[float],
+        about: About,
+    ) -> bytes:
+        """A stream's items as bytes, as they were when they came.
+
+        Args:
+            recording: that took them apart.
+            items: all of them, with their copies.
+            times: seconds from the first item to each, kept to the millisecond.
+            about: what is known about the call.
+
+        Raises:
+            TypeError: an item is of a type that cannot be stored; the message says what to do.
+        """
+        layouts, text = recording.body([round(1_000 * time) for time in times], items)
         kind, body = _STREAM, f"{layouts}\n{text}".encode("utf-8", "surrogatepass")
         if _WORTH_SHRINKING < len(body) <= _LARGEST:
             kind, body = _SMALL, zlib.compress(body, 1)

@@ -109,7 +109,8 @@ class Fetching:
     def _shared(self, reply: Reply, source: Source) -> Reply:
         """The stream for this caller, which others may join, and which is kept at its end."""
         began, runtime = reply.attempt, reply.attempt.call.runtime
-        tee = Tee(source, self._retire, functools.partial(self._keep_stream, reply))
+        recording = self._cache.codec.recording()
+        tee = Tee(source, recording, self._retire, functools.partial(self._keep_stream, reply))
         attempt = Attempt(self._call)
         attempt.started, attempt.first = began.started, began.first
         outer = tee.attach(attempt)
@@ -120,14 +121,15 @@ class Fetching:
         return Reply(began, None, outer)
 
     async def _keep_stream(self, reply: Reply, tee: Tee) -> None:
-        reason = self._unworthy(reply, tee.items) if tee.whole else "it is too long"
+        last = [item for item, _ in tee.items[-1:]]
+        reason = self._unworthy(reply, last) if tee.whole else "it is too long"
         if tee.returned is not None:
             reason = "a generator's return value is not kept"
         value, known = b"", about(reply.attempt)
         if reason is None:
             first = tee.times[0] if tee.times else 0.0
             times = [each - first for each in tee.times]
-            packed = self._cache.codec.pack_stream(tee.items, times, known)
+            packed = self._cache.codec.pack_recorded(tee.recording, tee.items, times, known)
             value = self._colour(tee.source) + packed
         await self._put(value, reason, known)
 
@@ -153,14 +155,14 @@ class Fetching:
         if call.record is not None:
             call.emit(events.CacheStored, cache.label, len(value))
 
-    def _unworthy(self, reply: Reply, items: Sequence[Any] = ()) -> str | None:
-        """Why the answer must not be kept, or None."""
+    def _unworthy(self, reply: Reply, last: Sequence[Any] = ()) -> str | None:
+        """Why the answer, or the stream with this last item, must not be kept; or None."""
         asked, made = self._call, reply.attempt.call
         if asked.runtime.acted is not None:
             return f"the tool {asked.runtime.acted} ran, which a kept answer would leave out"
         if made.target is not asked.target or made.kwargs.get("model") != asked.kwargs.get("model"):
             return f"{made.target.name} answered in place of what was asked"
-        return worth(reply.attempt, items)
+        return worth(reply.attempt, last)
 
     def _colour(self, source: Source | None = None) -> bytes:
         call = self._call

@@ -21,7 +21,7 @@ from agentguard.caching.types import Known, can_be_stored
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Parts"]
+__all__ = ["Parts", "Taking"]
 
 _TEXT: Final = {str}
 _FLOAT: Final = {float}
@@ -88,14 +88,13 @@ class Parts:
         Raises:
             TypeError: there is a type in it that cannot be stored.
         """
-        taking = _Taking(self)
-        try:
-            body = _encode(taking.plain(value))
-        except RecursionError:
-            raise TypeError("it is nested too deeply, or holds itself") from None
-        except ValueError:
-            raise TypeError("it holds a number of more than 4,300 digits") from None
-        return f"[{','.join(taking.layouts)}]" if taking.layouts else "", body
+        taking = self.taking()
+        body = taking.written(value)
+        return taking.head(), body
+
+    def taking(self) -> Taking:
+        """What takes several values apart, by layouts that they have in common."""
+        return Taking(self)
 
     def together(self, layouts: str, body: str) -> Any:
         """What `apart` was given."""
@@ -145,15 +144,32 @@ class Parts:
         return builder(kind, told)
 
 
-class _Taking:
-    """One value being taken apart."""
+class Taking:
+    """Values being taken apart one after the other. Layouts are added to what is there."""
 
-    __slots__ = ("_numbers", "_parts", "layouts")
+    __slots__ = ("_layouts", "_numbers", "_parts")
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._numbers: dict[Any, int] = {}
-        self.layouts: list[str] = []
+        self._layouts: list[str] = []
+
+    def head(self) -> str:
+        """The layouts so far, as JSON."""
+        return f"[{','.join(self._layouts)}]" if self._layouts else ""
+
+    def written(self, value: Any) -> str:
+        """A value as JSON.
+
+        Raises:
+            TypeError: there is a type in it that cannot be stored.
+        """
+        try:
+            return _encode(self.plain(value))
+        except RecursionError:
+            raise TypeError("it is nested too deeply, or holds itself") from None
+        except ValueError:
+            raise TypeError("it holds a number of more than 4,300 digits") from None
 
     def plain(self, value: Any) -> Any:
         """The value as JSON has it."""
@@ -186,8 +202,9 @@ class _Taking:
     def _number(self, look: tuple[Any, ...] | str) -> int:
         number = self._numbers.get(look)
         if number is None:
-            self._numbers[look] = number = len(self.layouts)
-            self.layouts.append(self._parts.layout(look))
+            told = self._parts.layout(look)
+            self._numbers[look] = number = len(self._layouts)
+            self._layouts.append(told)
         return number
 
 

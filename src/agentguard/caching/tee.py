@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Self
 
+    from agentguard.caching.recording import Copy, Recording
     from agentguard.engine.call import Attempt
+
+    _Window = tuple[int, list[tuple[Any, Copy]]]  # how many were let go of, and what is left
 
 __all__ = ["MOST", "AsyncReader", "Reader", "Tee"]
 
@@ -35,8 +38,11 @@ _FEW: Final = 1_024  # items that are let go of together
 class Tee:
     """A stream and its readers, all in one event loop, or all sync.
 
+    The first reads the items themselves, and may change them; who joined gets copies of before.
+
     Args:
         source: the stream.
+        recording: makes the copies.
         retire: called where nobody can join it any more.
         keep: called with what has come, when the stream has ended well.
 
@@ -50,16 +56,18 @@ class Tee:
     def __init__(
         self,
         source: Source,
+        recording: Recording,
         retire: Callable[[], None],
         keep: Callable[[Tee], Awaitable[None]],
     ) -> None:
         self.source = source
+        self.recording = recording
         self.whole = True
         self.over = False
         self.error: BaseException | None = None
         self.returned: object = None
         self.times: list[float] = []
-        self.window: tuple[int, list[Any]] = (0, [])  # swapped as one, for who looks without a lock
+        self.window: _Window = (0, [])  # swapped as one, for who looks without a lock
         self.readers: set[_Reader] = set()
         self.baton = threading.Lock()  # held by the thread that fetches
         self.pulling: asyncio.Future[Any] | None = None
@@ -68,8 +76,8 @@ class Tee:
         self._first: Source | None = None
 
     @property
-    def items(self) -> list[Any]:
-        """What has come."""
+    def items(self) -> list[tuple[Any, Copy]]:
+        """What has come, with copies."""
         return self.window[1]
 
     @property
@@ -121,7 +129,7 @@ class Tee:
                 self._retire()
             return
         self.times.append(clock.monotonic())
-        self.items.append(item)
+        self.items.append((item, self.recording.copy(item)))
         if self.whole and len(self.items) > MOST:
             self.whole = False
             self._retire()
@@ -197,8 +205,9 @@ class _Reader:
                 f"{MOST} items came before its own: read faster, or make the call anew"
             )
         if self.at < dropped + len(items):
+            item, copy = items[self.at - dropped]
             self.at += 1
-            return items[self.at - 1 - dropped]
+            return tee.recording.again(copy) if self.joined and copy is not None else item
         tee.readers.discard(self)
         if tee.error is not None:
             raise shared(tee.error) if self.joined else tee.error

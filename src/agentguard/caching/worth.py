@@ -25,12 +25,12 @@ _SAID: Final[Mapping[Ending | None, str]] = {
 }
 
 
-def worth(attempt: Attempt, items: Sequence[Any] = ()) -> str | None:
+def worth(attempt: Attempt, last: Sequence[Any] = ()) -> str | None:
     """Why an answer must not be kept, or None when it may be.
 
     Args:
         attempt: that brought it. Responses that were recorded inside it are judged too.
-        items: of a stream, all that came.
+        last: of a stream, what came last.
     """
     reading = attempt.reading
     if reading.error is not None:
@@ -41,7 +41,7 @@ def worth(attempt: Attempt, items: Sequence[Any] = ()) -> str | None:
             return reason
     if not reading.content:
         return "it is empty"
-    if items and not reading.finished and shape_of(items[-1]).ends is not False:
+    if last and not reading.finished and shape_of(last[-1]).ends is not False:
         return "the stream did not say that it had ended"
     return None
 
