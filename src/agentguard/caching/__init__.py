@@ -8,7 +8,8 @@ Read in this order:
   are worth keeping.
 - `asking`: one call, answered from what is kept, by a call under way, or anew; `fetching`: the call
   that is made for all; `piecewise`: a call answered item by item.
-- `flight`, `tee`, `sharing`: callers at the same moment, of answers, streams and failures.
+- `flight`, `tee`, `recording`, `sharing`: callers at the same moment, of answers, streams and
+  failures.
 - `fresh`, `replay`, `blocks`, `counts`, `priced`: time, kept streams, stepping aside, figures.
 - `questions`, `semantic`: questions that were asked before in other words.
 """
