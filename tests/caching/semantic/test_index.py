@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -148,7 +149,9 @@ def test_a_forked_child_can_search():
 
     thread = threading.Thread(target=busy)
     thread.start()
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of threads
+        child = os.fork()
     if child == 0:
         os._exit(0 if index.near("g", DIRECTIONS[0], 0.5, 2) else 1)
     stop.set()
