@@ -1,5 +1,6 @@
-"""What `budget(...)` decides with, none of it aware of chains: read `limits` and `period` first.
+"""What `budget(...)` decides with, read `limits` and `period` first.
 
 `demand` says what an attempt may use, `expected` how long answers usually are, `purse` is the
-ledger of one request, `charge` holds what was set aside for one attempt, `meter` follows a stream.
+ledger of one request, `charge` sets aside for one attempt, `meter` follows its stream, `settling` books
+what it used, and `tab` does so for every attempt of a call.
 """
