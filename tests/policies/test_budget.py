@@ -481,18 +481,26 @@ def test_status_reset_grant() -> None:
 
 
 def test_what_a_dead_store_does() -> None:
-    """Calls are refused by default; they pass if asked. Always an event."""
+    """Calls are refused by default; they pass if asked. Always an event, and asked once a call."""
+    asked = []
 
     class Down(MemoryLedger):
         def reserve_all(self, *_: Any, **__: Any) -> Any:
+            asked.append("reserve")
+            raise StoreUnavailable("down")
+
+        def settle_all(self, *_: Any, **__: Any) -> Any:
+            asked.append("settle")
             raise StoreUnavailable("down")
 
     ask = budget(requests=1, name="n", store=Down())(ScriptedModel(answer()).shape("sync"))
     with report() as seen, pytest.raises(errors.BudgetExceeded, match="cannot reach its store"):
         ask("?")
-    assert any(isinstance(e, events.StoreFailed) for c in seen.calls for e in c.events)
+    (failed,) = (e for c in seen.calls for e in c.events if isinstance(e, events.StoreFailed))
+    assert failed.then == "calls are refused"
     lenient = budget(requests=1, name="n", store=Down(), on_store_failure="pass")
     lenient(ScriptedModel(answer()).shape("sync"))("?")
+    assert asked == ["reserve", "reserve"]
 
 
 def test_long_budgets_say_that_they_count_this_process() -> None:

@@ -164,6 +164,8 @@ def _unreserved(charge: Charge) -> list[Part]:
 
 def _book(charge: Charge, parts: list[Part], actual: Callable[[Part], int]) -> list[Threshold]:
     """Settle these parts; what thresholds they reached."""
+    if not parts:
+        return []  # nothing was set aside: a store that is down is not asked again
     budget, now = charge.budget, charge.call.runtime.time()
     uses: list[Use] = []
     for part in parts:
