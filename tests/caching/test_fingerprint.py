@@ -255,3 +255,21 @@ def test_functions_that_call_each_other_end() -> None:
 def test_anything_that_can_be_called_has_a_fingerprint(fn: Any) -> None:
     """Also what has no code to be seen."""
     assert Fingerprint(fn).form()
+
+
+def test_a_function_that_calls_its_own_guarded_self_is_no_survey_of_the_library() -> None:
+    """What is followed ends at agentguard's own code, wherever that is installed."""
+    from agentguard import cache
+    from agentguard.caching.fingerprint import _Survey
+
+    @cache()
+    def ask(question: str) -> str:
+        return ask(question)
+
+    @cache()
+    def outer(question: str) -> str:
+        return ask(question)
+
+    for fn, names in ((ask, ["ask"]), (outer, ["outer", "ask"])):
+        survey = _Survey(fn.__wrapped__)
+        assert [part[1].rpartition(".")[2] for part in survey.parts] == names

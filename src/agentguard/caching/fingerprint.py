@@ -12,6 +12,7 @@ import functools
 import sys
 import types
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard.caching.canonical import NoForm, canonical, class_of, name_of_class, packed
@@ -25,7 +26,12 @@ __all__ = ["Fingerprint", "callable_form", "class_form"]
 
 _CONSTANTS: Final[tuple[type[object], ...]] = (str, bytes, int, float, tuple, frozenset)
 _TEXTS: Final[tuple[type[object], ...]] = (str, bytes, tuple)
+_OURS: Final = {"builtins", "agentguard"}
+_STANDARD: Final = sys.stdlib_module_names - {"__main__"}
 _DEEPEST: Final = 4
+_MOST: Final = 256
+"""Functions that are followed at most: one does not depend on more prompts than that."""
+
 _MISSING: Final[Any] = object()
 _HAS_NO_DOC: Final = {"<lambda>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>"}
 
@@ -88,9 +94,10 @@ class _Survey:
         if isinstance(value, types.FunctionType):
             self._seen[id(value)] = value
             if self._own(value):
-                self._functions.append(value)
+                if len(self._functions) < _MOST:
+                    self._functions.append(value)
             else:  # a library's wrapper around one of ours
-                for inner in _cells(value).values():
+                for inner in (read(value, "__wrapped__"), *_cells(value).values()):
                     self._follow(inner, depth + 1)
         elif isinstance(value, functools.partial):
             for each in (value.func, *value.args, *value.keywords.values()):
@@ -104,9 +111,10 @@ class _Survey:
                 self._follow(held[name], depth + 1)
 
     def _own(self, function: types.FunctionType) -> bool:
-        return _package(function) == self._home or not function.__code__.co_filename.startswith(
-            _library()
-        )
+        path = function.__code__.co_filename
+        if path.startswith(_ours()):  # a wrapper of ours bears the name of what it wraps
+            return False
+        return _package(function) == self._home or not path.startswith(_library())
 
     def _names_of(self, code: types.CodeType) -> None:
         for inner in _codes(code):
@@ -198,23 +206,28 @@ def _held(value: Any) -> Mapping[str, Any]:
 
 
 @functools.cache
+def _ours() -> str:
+    return str(Path(__file__).parents[1])
+
+
+@functools.cache
 def _library() -> tuple[str, ...]:
     """Where code lies that is not the user's own."""
     import sysconfig  # reads a file of the interpreter's
 
     paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    return (*paths, "<frozen")
+    return (*paths, _ours(), "<frozen")
 
 
 def _holds_names(value: Any) -> bool:
-    """Whether it has attributes of its own to look at: a module, class or object of the user's."""
+    """Whether it has attributes to look at: a module of the user's, a class or an object."""
     if isinstance(value, types.ModuleType):
-        if value.__name__.partition(".")[0] in sys.stdlib_module_names - {"__main__"}:
-            return False
-        return not str(getattr(value, "__file__", None)).startswith(_library())
+        standard = value.__name__.partition(".")[0] in _STANDARD
+        return not standard and not str(getattr(value, "__file__", None)).startswith(_library())
     if isinstance(value, types.FunctionType) or not hasattr(value, "__dict__"):
         return False
-    return type(value).__module__ != "builtins" or isinstance(value, type)
+    kind = value if isinstance(value, type) else type(value)
+    return kind is value or kind.__module__.partition(".")[0] not in _OURS
 
 
 def _package(fn: Any) -> str:
