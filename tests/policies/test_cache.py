@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import typing
 from decimal import Decimal
 from typing import Any
 
@@ -297,6 +299,28 @@ def test_entries_can_be_shared(harness: Harness) -> None:
         assert len(subject.call().calls) == 1
     with context(tenant="u", user="bob"):
         assert len(subject.call().calls) == 0
+
+
+def test_a_class_that_a_call_asks_for_is_known() -> None:
+    """As for structured output; the class of today answers, even if its name is an older one's."""
+    asked: list[type] = []
+
+    @cache
+    def ask(kind: Any) -> Any:
+        asked.append(kind)
+        return [typing.get_args(kind)[0]("blue")] if typing.get_args(kind) else kind("blue")
+
+    def sky(*more: Any) -> Any:
+        return dataclasses.make_dataclass("Sky", [("look", str), *more])
+
+    first, again = sky(), sky()
+    for kind in (first, first, again, first):
+        assert type(ask(kind)) is kind
+        assert type(ask(list[kind])[0]) is kind  # type: ignore[valid-type]
+    assert len(asked) == 2
+    other = sky(("at", float, dataclasses.field(default=1.0)))
+    assert type(ask(other)) is other
+    assert len(asked) == 3
 
 
 @unary_shapes

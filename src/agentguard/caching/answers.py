@@ -15,12 +15,14 @@ from agentguard.caching.layouts import Unreadable
 from agentguard.caching.parts import Parts
 from agentguard.caching.recording import Recording
 from agentguard.caching.types import Known
+from agentguard.caching.wanted import wanted
 from agentguard.providers.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from agentguard.caching.recording import Copy
+    from agentguard.engine.call import Call
     from agentguard.engine.target import Target
 
 __all__ = ["About", "Answers", "Packed", "Unreadable"]
@@ -133,6 +135,11 @@ class Answers:
     def check(self, target: Target) -> None:
         """Know the classes in the return annotation of what is guarded."""
         self._known.watch(target)
+
+    def learn(self, call: Call) -> None:
+        """Know the classes that a call asks its answer to be of, as for structured output."""
+        for kind in wanted(call):
+            self._known.learn(kind)
 
     def pack(self, value: Any, about: About) -> bytes:
         """A unary answer as bytes.

@@ -80,7 +80,7 @@ class Parts:
         self._known = known
         self._takers: dict[type, tuple[dict[str, Any], Callable[[Any], Any]]] = {}
         self._layouts: dict[Any, str] = {}
-        self._readers: dict[str, json.JSONDecoder] = {}
+        self._readers: dict[tuple[str, int], json.JSONDecoder] = {}
 
     def apart(self, value: Any) -> tuple[str, str]:
         """The layouts and the value, each as JSON without a line break.
@@ -98,11 +98,12 @@ class Parts:
 
     def together(self, layouts: str, body: str) -> Any:
         """What `apart` was given."""
-        reader = self._readers.get(layouts)
+        wanted = layouts, self._known.replaced
+        reader = self._readers.get(wanted)
         if reader is None:
             builders = [self._builder(told) for told in json.loads(layouts)] if layouts else []
             reader = json.JSONDecoder(object_hook=_hook(builders) if builders else None)
-            _remember(self._readers, layouts, reader)
+            _remember(self._readers, wanted, reader)
         value, end = reader.raw_decode(body)
         if end != len(body):
             raise Unreadable

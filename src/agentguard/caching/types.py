@@ -143,9 +143,13 @@ class Known:
 
     Args:
         kinds: those that were given; what their fields lead to is known as well.
+
+    Attributes:
+        replaced: how often a name became that of another class.
     """
 
     def __init__(self, kinds: Iterable[Any]) -> None:
+        self.replaced = 0
         self._kinds: dict[str, type] = {}
         self._pending: list[Callable[..., Any]] = []
         for kind in kinds:
@@ -164,6 +168,11 @@ class Known:
         while isinstance(fn, functools.partial):
             fn = fn.func
         self._pending.append(fn if hasattr(fn, "__annotations__") else type(fn).__call__)
+
+    def learn(self, hint: Any) -> None:
+        """Know the classes that a call asks its answer to be of; the latest of a name counts."""
+        if not isinstance(hint, type) or self._kinds.get(_name_of(hint)) is not hint:
+            self._add(hint)
 
     def spelling(self, kind: Any) -> tuple[Spelling, bool] | None:
         """How a class is stored, and whether it is one of the user's; None if it is not known.
@@ -218,7 +227,9 @@ class Known:
 
     def _add(self, hint: object) -> None:
         for kind in _classes(hint, set()):
-            self._kinds[_name_of(kind)] = kind
+            if self._kinds.setdefault(_name_of(kind), kind) is not kind:
+                self._kinds[_name_of(kind)] = kind
+                self.replaced += 1
 
 
 def _returned(fn: Any) -> object:

@@ -191,6 +191,7 @@ class Cache(Policy):
         """Answer from what is kept, or ask and keep the answer."""
         if call.scope.caching == "bypass" or call.target.tool:
             return await next(call)
+        self.codec.learn(call)
         items = self.each or embeddings.argument(call.target)
         if items is not None:
             return await Piecewise(self, call, next, items).answer()
