@@ -75,7 +75,8 @@ class Cache(Policy):
         semantic: answer also what was asked before in other words. The last thing that the user
             said is compared, all else must be the same; numbers, names, dates, negation and the
             order of words must agree. Needs the extra `semantic`, unless there is `embed`.
-        threshold: how alike two questions must be at least, the cosine of their vectors.
+        threshold: how alike two questions must be at least, the cosine of their vectors; by default
+            0.65, since what decides is the comparison of their words.
         embed: turns a text into a vector, in place of the extra's model; may be async in async
             calls.
 
