@@ -22,6 +22,7 @@ QUESTIONS: dict[str, tuple[str, str]] = {
     "failing": (HERE, "What a failure costs"),
     "streams": (HERE, "What a chunk of a stream costs"),
     "concurrency": (HERE, "How many calls run at once"),
+    "budgets": (HERE, "What a budget costs"),
     "caching": (HERE, "What a cached answer costs"),
     "imports": (HERE, "What importing costs"),
     "semantic": (HERE, "What a semantic cache finds and refuses"),
