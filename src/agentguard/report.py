@@ -132,7 +132,7 @@ def _told(attempt: AttemptRecord) -> str:
     return f"{attempt.target} #{attempt.number}: {ending}, {_ms(attempt.duration)}{waited}"
 
 
-def _policy(event: events.Event) -> str:
+def _policy(event: events.Event) -> str:  # noqa: C901, PLR0912  a case for each event
     match event:
         case events.FellBack(kind=kind, target=target):
             return f"fell back to {target} ({kind})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from agentguard.engine import workers
@@ -26,7 +25,8 @@ def behind(work: Coroutine[Any, Any, None], *, is_async: bool) -> None:
     It may take as long as it takes, and must not raise.
     """
     if not is_async:
-        workers.start(functools.partial(contextvars.copy_context().run, drive, work))
+        context = contextvars.copy_context()
+        workers.start(lambda: context.run(drive, work))
         return
     task = loop_or_refuse().create_task(work)
     _under_way.add(task)
