@@ -1,4 +1,5 @@
-"""The demo: the same questions, asked bare and guarded, of a provider that has a bad day.
+"""The demo: the same questions, asked bare and guarded, of a provider that has a bad day; and what
+questions cost, without and with agentguard.
 
 The clients are the real ones of `openai` and `anthropic`, sync and async, over real HTTP. The
 provider is `agentguard.testing.FakeProvider` on this machine: no key, no network, no cost.
@@ -18,6 +19,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import demo_cost
 import demo_print
 from demo_callers import CALLERS, bare, guarded, read
 from demo_weather import SEED, SLICE, SLICES, Question, Weather, healthy
@@ -114,10 +116,15 @@ def main() -> int:
     demo_print.opening()
     without, with_ = asyncio.run(storm())
     demo_print.results(without, with_)
+    bill = demo_cost.bill()
+    demo_cost.show(bill)
+    demo_print.closing()
     broken = list(promised(with_))
     for answer in broken:
         print(f"not delivered: {answer.question.text} ({answer.error!r})", file=sys.stderr)
-    return 1 if broken else 0
+    if not demo_cost.kept(bill):
+        print("the budget did not hold, or the caches saved nothing", file=sys.stderr)
+    return 1 if broken or not demo_cost.kept(bill) else 0
 
 
 if __name__ == "__main__":

@@ -32,12 +32,15 @@ On your own code: put a guard around your client. Nothing else changes.
     import agentguard as ag
 
     client = ag.guard(
-        ag.fallback(another.chat.completions.create), ag.retry(), ag.breaker(), ag.timeout(30)
+        ag.cache(ttl="1h"), ag.budget(usd=0.05, per="request"),
+        ag.fallback(another.chat.completions.create), ag.retry(), ag.breaker(), ag.timeout(30),
+        ag.prompt_cache(),
     )(client)                   # or above a function, coroutine function or generator of yours
 
-    with ag.report() as r:      # what happened inside, call by call
+    with ag.report() as r, ag.usage() as u:
         ask("Why is the sky blue?")
-    print(r)
+    print(r)                    # what happened inside, call by call
+    print(u)                    # tokens and dollars, by model, user or tenant
 """
 
 
@@ -61,7 +64,10 @@ def results(bare: list[Answer], guarded: list[Answer]) -> None:
     for label, one, other in rows(bare, guarded):
         print(f"{label:42}{one:>10}{other:>10}")
     print("\nOne guarded call, from inside:\n")
-    print(_indented(str(liveliest(guarded).report)))
+    print(_indented(str(liveliest(guarded).report)), flush=True)
+
+
+def closing() -> None:
     print(AFTERWARDS)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import demo
 import demo_callers
+import demo_cost
 import demo_print
 import demo_weather
 import pytest
@@ -41,6 +42,41 @@ def test_the_guarded_side_delivers_what_it_promises() -> None:
     bare, guarded = map(int, half.split()[-2:])
     assert bare > 10
     assert guarded == 0
+    assert "The bill" in result.stdout
+
+
+@pytest.fixture(scope="module")
+def bill() -> demo_cost.Bill:
+    """What the demo's questions cost."""
+    return demo_cost.bill()
+
+
+def test_the_bill_is_a_tenth_and_the_budget_holds(
+    bill: demo_cost.Bill, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The caches save what the table says, and the script is stopped below its limit."""
+    demo_cost.show(bill)
+
+    assert demo_cost.kept(bill)
+    assert bill.without.cost is not None
+    assert bill.guarded.cost is not None
+    assert bill.guarded.cost * 10 < bill.without.cost
+    shown = capsys.readouterr().out.splitlines()
+    assert [
+        line.split()[-2:] for line in shown if line.startswith(("requests", "answers", "  of"))
+    ] == [
+        ["100", "40"],
+        ["0", "60"],
+        ["0", "156,000"],
+    ]
+    assert shown[-1].startswith("then 8 of 8 threads were refused")
+
+
+def test_a_budget_that_does_not_hold_fails_the_demo(bill: demo_cost.Bill) -> None:
+    """Its exit code says so, as it does for answers that are not delivered."""
+    assert not demo_cost.kept(bill._replace(refused=0))
+    assert not demo_cost.kept(bill._replace(guarded=bill.without))
+    assert not demo_cost.kept(bill._replace(script=bill.without))
 
 
 def test_live_without_keys_says_which_are_missing() -> None:
