@@ -204,8 +204,8 @@ def test_wrong_answers_and_arguments() -> None:
         def other(texts: list[str]) -> list[str]:
             return texts
 
-    with pytest.raises(TypeError, match="each="):
-        cache(each=3)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"each=3"):
+        cache(each=3)(len)  # type: ignore[call-overload]
 
 
 @settings(max_examples=60, deadline=None)

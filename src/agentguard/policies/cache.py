@@ -155,9 +155,6 @@ class Cache(Policy):
             )
         if number("cache", "early", early) < 0 or not math.isfinite(early):
             raise ValueError(f"cache(early=) is 0 or more, not {early!r}")
-        named: object = each
-        if named is not None and not isinstance(named, str):
-            raise TypeError("cache(each=) is the name of an argument, as in each='texts'")
         self.label = name or "cache"
         self.fresh = Freshness(
             None if ttl is None else _seconds("ttl", ttl),
