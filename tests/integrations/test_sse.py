@@ -682,3 +682,37 @@ def test_wrong_settings_are_refused_where_they_are_written(options, error):
     """With the name of what is wrong."""
     with pytest.raises(error, match=r"sse\("):
         ag.sse(iter(()), **options)
+
+
+def completion(provider: FakeProvider) -> Any:
+    """OpenAI's whole answer, of a call that nobody asked to stream."""
+    import openai
+
+    with openai.OpenAI(base_url=provider.openai_url, api_key="k") as client:
+        return client.chat.completions.create(model="gpt-5", messages=QUESTION)
+
+
+def message(provider: FakeProvider) -> Any:
+    """Anthropic's."""
+    import anthropic
+
+    with anthropic.Anthropic(base_url=provider.anthropic_url, api_key="k") as client:
+        return client.messages.create(model="claude", messages=QUESTION, max_tokens=9)
+
+
+@pytest.mark.parametrize("ask", [completion, message])
+def test_a_whole_answer_is_refused(provider, ask):
+    """It can be iterated, over its fields: a stream of nothing, without a word of its text."""
+    with pytest.raises(TypeError, match="pass stream=True"):
+        ag.sse(ask(provider))
+
+
+async def test_a_model_that_is_a_stream_is_read():
+    """Only pydantic's own iteration goes over fields: a class may have one that is a stream."""
+    import pydantic
+
+    class Words(pydantic.RootModel[list[str]]):
+        def __iter__(self) -> Iterator[str]:
+            return iter(self.root)
+
+    assert text(await read(Words(["a", "b"]))) == "ab"

@@ -62,7 +62,8 @@ def sse(
         render: your own payload for an item, anything that JSON can say, or None to leave it out.
 
     Raises:
-        TypeError: for what is no stream, such as a coroutine that was not awaited.
+        TypeError: for what is no stream, such as a coroutine that was not awaited, or a whole
+            answer.
 
     Examples:
         >>> import asyncio
@@ -91,6 +92,13 @@ def _check(stream: Any) -> None:
         if inspect.iscoroutine(stream):
             stream.close()
         raise TypeError("sse() takes a stream, and this is still to be awaited: sse(await ...)")
+    # A pydantic model, as every SDK's whole answer is, can be iterated: over its fields.
+    kind = type(cast("object", stream))
+    if str(getattr(getattr(kind, "__iter__", None), "__module__", "")).startswith("pydantic."):
+        raise TypeError(
+            f"sse() takes a stream, and {kind.__name__} is a whole answer: pass stream=True where the "
+            "model is called"
+        )
     known = hasattr(stream, "__aiter__") or hasattr(stream, "__iter__")
     if not known or isinstance(stream, (str, bytes, dict)):
         raise TypeError(
