@@ -225,8 +225,8 @@ class CacheHit(Event):
 
     `how` is "fresh"; "stale", where the answer was served after its time; "joined", where the same
     call was under way and its answer served this one too; "alike", where the question was asked
-    before in other words; or "items", where every item of a call for embeddings was known. `age` is
-    in seconds; `model` answered then, and `usage` is what it told.
+    before in other words; or "items", where all or some items of a call for embeddings were known.
+    `age` is in seconds; `model` answered then, and `usage` is what it told.
     """
 
     cache: str
