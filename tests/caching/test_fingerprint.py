@@ -11,6 +11,7 @@ from typing import Any
 import openai
 import pytest
 
+from agentguard.caching.canonical import packed
 from agentguard.caching.fingerprint import Fingerprint
 
 
@@ -249,6 +250,54 @@ def test_keys_and_passwords_do_not_count() -> None:
 def test_functions_that_call_each_other_end() -> None:
     """A graph of functions is walked once."""
     assert form("def ask(q):\n    return other(q)\ndef other(q):\n    return ask(q)")
+
+
+REGISTRY = """
+    TOOLS = {}
+    def weather(city):
+        return f"sun in {city}", TOOLS
+    def mail(to):
+        return f"to {to}", TOOLS
+    class Desk:
+        def ring(self):
+            return "ring", TOOLS
+    TOOLS.update({f"copy {n}": types.FunctionType(mail.__code__, globals()) for n in range(99)})
+    TOOLS.update(weather=weather, mail=mail, ring=Desk().ring)
+    LIST = [weather, mail]
+    def ask(q):
+        return TOOLS["weather"](q), LIST
+"""
+
+
+def test_a_registry_of_functions_that_read_it_is_walked_once() -> None:
+    """As agents keep their tools: each function in it counts, wherever it is called."""
+    plain = form(REGISTRY, types=types)
+    assert plain == form(REGISTRY, types=types)
+    for edit in (("sun in", "rain in"), ("to {to}", "for {to}"), ('"ring"', '"rang"')):
+        assert form(REGISTRY.replace(*edit), types=types) != plain
+
+
+def test_a_registry_as_an_argument_is_walked_once() -> None:
+    """Functions that are given with a call, and read each other."""
+    one, other = (module(REGISTRY, types=types).TOOLS for _ in range(2))
+    assert packed(one) == packed(other)
+    changed = module(REGISTRY.replace("sun in", "rain in"), types=types).TOOLS
+    assert packed(changed) != packed(one)
+
+
+def test_functions_inside_each_other_are_walked_once() -> None:
+    """Each holds on to the other, as a free variable."""
+
+    def pair() -> tuple[Any, Any]:
+        def one(q: str) -> Any:
+            return other(q)
+
+        def other(q: str) -> Any:
+            return one(q)
+
+        return one, other
+
+    assert packed(pair()) == packed(pair())
 
 
 @pytest.mark.parametrize("fn", [len, str.upper, dict, print], ids=repr)

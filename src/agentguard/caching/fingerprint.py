@@ -7,11 +7,14 @@ changes is state, not a constant, and does not count.
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import functools
 import sys
+import threading
 import types
 import weakref
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -28,6 +31,7 @@ _CONSTANTS: Final[tuple[type[object], ...]] = (str, bytes, int, float, tuple, fr
 _TEXTS: Final[tuple[type[object], ...]] = (str, bytes, tuple)
 _OURS: Final = {"builtins", "agentguard"}
 _STANDARD: Final = sys.stdlib_module_names - {"__main__"}
+_CODE: Final = (types.FunctionType, types.MethodType)
 _DEEPEST: Final = 4
 _MOST: Final = 256
 """Functions that are followed at most: one does not depend on more prompts than that."""
@@ -50,8 +54,9 @@ class Fingerprint:
         self._read()
 
     def _read(self) -> None:
-        survey = _Survey(self._fn)
-        self._form = packed(survey.parts)
+        with _each_once():
+            survey = _Survey(self._fn)
+            self._form = packed(survey.parts)
         self._watched = survey.watched
         self._code = getattr(self._fn, "__code__", None)
 
@@ -77,6 +82,7 @@ class _Survey:
         self._stored: set[str] = set()
         self._seen: dict[int, Any] = {}
         self._functions: list[types.FunctionType] = []
+        self._registries: dict[int, int] = {}
         self._follow(fn, 0)
         for function in self._functions:  # grows while it is read
             self._names_of(function.__code__)
@@ -104,11 +110,18 @@ class _Survey:
                 self._follow(each, depth + 1)
         elif (inner := _function_in(value)) is not None:
             self._follow(inner, depth + 1)
-        elif _holds_names(value):
-            self._seen[id(value)] = value
+        else:
+            self._follow_inside(value, depth)
+
+    def _follow_inside(self, value: Any, depth: int) -> None:
+        several = _registered(value)
+        if several is None and _holds_names(value):
             held = _held(value)
-            for name in sorted(self._names & held.keys()):
-                self._follow(held[name], depth + 1)
+            several = {name: held[name] for name in sorted(self._names & held.keys())}
+        if several is not None:
+            self._seen[id(value)] = value
+            for each in several.values():
+                self._follow(each, depth + 1)
 
     def _own(self, function: types.FunctionType) -> bool:
         path = function.__code__.co_filename
@@ -161,11 +174,22 @@ class _Survey:
             return "module", value.__name__, self._attributes(value, depth)
         if isinstance(value, type):
             return "class", _name(value), self._attributes(value, depth)
+        several = _registered(value)
+        if several is not None:
+            return self._registry(value, several, depth)
         try:
             packed(value)
         except NoForm:
             return "object", class_of(value), self._attributes(value, depth)
         return canonical(value)
+
+    def _registry(self, value: Any, inside: dict[str, Any], depth: int) -> Any:
+        """Written where it is met first: each function in it may read it."""
+        number = self._registries.get(id(value))
+        if number is not None or depth > _DEEPEST:
+            return "registry", number
+        self._registries[id(value)] = number = len(self._registries)
+        return "registry", number, {n: self._value(each, depth + 1) for n, each in inside.items()}
 
     def _attributes(self, value: Any, depth: int) -> Any:
         """The constants among the attributes: those that the code names, and an object's texts."""
@@ -191,6 +215,17 @@ def _function_in(value: Any) -> Any:
     if isinstance(value, property):
         return value.fget
     return read(value, "__func__") or read(value, "__wrapped__")
+
+
+def _registered(value: Any) -> dict[str, Any] | None:
+    """What is in a container of functions, as in a registry of tools; None of all else."""
+    if isinstance(value, dict):
+        named = {str(name): each for name, each in cast("dict[Any, Any]", value).items()}
+    elif isinstance(value, (list, tuple)):
+        named = {str(at): each for at, each in enumerate(cast("list[Any]", value))}
+    else:
+        return None
+    return named if any(isinstance(each, _CODE) for each in named.values()) else None
 
 
 def _is(value: object, kinds: tuple[type[object], ...]) -> bool:
@@ -286,13 +321,44 @@ def callable_form(value: Any) -> Any:
         if not isinstance(owner, types.ModuleType):
             return "method", canonical(owner), value.__name__
         return "function", owner.__name__, value.__name__
-    if not isinstance(value, types.FunctionType):
-        return None
-    for each in _cells(value).values():
-        if each is not value:
-            packed(each)
-    told = {name: _annotation(each) for name, each in value.__annotations__.items()}
-    return "function", value.__doc__, told, Fingerprint(value).form()
+    return _function_form(value) if isinstance(value, types.FunctionType) else None
+
+
+class _Forms(threading.local):
+    """The functions whose forms this thread has made, or is making, for the key under way."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, Any] | None = None
+
+
+_forms: Final = _Forms()
+
+
+@contextlib.contextmanager
+def _each_once() -> Iterator[dict[int, Any]]:
+    """Take no function apart twice: those in a registry may each read it."""
+    known = _forms.known
+    if known is not None:
+        yield known
+        return
+    _forms.known = known = {}
+    try:
+        yield known
+    finally:
+        _forms.known = None
+
+
+def _function_form(value: types.FunctionType) -> Any:
+    with _each_once() as known:
+        found = known.get(id(value))
+        if found is None:
+            known[id(value)] = "function", value.__module__, value.__qualname__  # within itself
+            for each in _cells(value).values():
+                packed(each)
+            told = {name: _annotation(each) for name, each in value.__annotations__.items()}
+            form = sha256(Fingerprint(value).form()).digest()  # of one length, however deep
+            found = known[id(value)] = "function", value.__doc__, told, form
+        return found
 
 
 def _annotation(value: Any) -> Any:
