@@ -478,6 +478,8 @@ def test_status_reset_grant() -> None:
         ask("?")
     with pytest.raises(TypeError, match="has no usd="):
         policy.grant("ann", usd=1)
+    with pytest.raises(TypeError, match="takes amounts by unit"):
+        policy.grant("ann")
 
 
 def test_what_a_dead_store_does() -> None:

@@ -445,6 +445,8 @@ class Budget(Block, Policy):
             **amounts: by unit, as in `grant("ann", usd=5)`.
         """
         now = self._now()
+        if not amounts:
+            raise TypeError("grant() takes amounts by unit, as in grant('ann', usd=5)")
         known = [limit.unit for limit in self.limits]
         for unit, amount in amounts.items():
             if unit not in known:
