@@ -6,6 +6,9 @@ from tests.providers.sdk_targets import version
 
 NEEDS = {
     "test_cache_clients.py": "openai",
+    "test_cache_google.py": "google-genai",
+    "test_cache_langchain.py": "langchain-openai",
+    "test_cache_litellm.py": "litellm",
     "test_counterparts.py": "langchain-anthropic",
     "test_pydantic_ai.py": "pydantic-ai-slim",
     "test_google_client.py": "google-genai",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from agentguard.caching.canonical import NoForm, class_of, fields_of, packed
 from agentguard.caching.headers import counting_headers
 from agentguard.caching.objects import client_form
+from agentguard.providers.evidence import read
 from agentguard.providers.items import sequence
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from agentguard.engine.target import Target
 
-__all__ = ["beside"]
+__all__ = ["beside", "of_agent"]
 
 _NEVER: Final = frozenset(
     {"timeout", "request_timeout", "callbacks", "callback_manager", "run_manager"}
@@ -61,11 +62,18 @@ def beside(target: Target) -> tuple[frozenset[str], Mapping[str, Callable[[Any],
     }
     if provider is not None:
         never |= _NEVER_OF_SDKS
+    if of_agent(target):
+        never |= {"handler"}
     if provider == "litellm":
         never |= _NEVER_OF_LITELLM
     if provider == "google":
         parts["config"] = _google_config
     return never, parts
+
+
+def of_agent(target: Target) -> bool:
+    """Whether this is an agent's call of its model, through `guard(...).middleware()`."""
+    return read(target.fn, "__module__") == "agentguard.integrations.langchain_middleware"
 
 
 def _client(value: Any) -> Any:

@@ -23,7 +23,7 @@ from agentguard.caching.objects import SECRET
 from agentguard.providers.evidence import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
 __all__ = ["Fingerprint", "callable_form", "class_form"]
 
@@ -217,10 +217,10 @@ def _function_in(value: Any) -> Any:
     return read(value, "__func__") or read(value, "__wrapped__")
 
 
-def _registered(value: Any) -> dict[str, Any] | None:
+def _registered(value: object) -> dict[str, Any] | None:
     """What is in a container of functions, as in a registry of tools; None of all else."""
     if isinstance(value, dict):
-        named = {str(name): each for name, each in cast("dict[Any, Any]", value).items()}
+        named = {str(name): each for name, each in cast("Mapping[Any, Any]", value).items()}
     elif isinstance(value, (list, tuple)):
         named = {str(at): each for at, each in enumerate(cast("list[Any]", value))}
     else:
@@ -335,7 +335,7 @@ _forms: Final = _Forms()
 
 
 @contextlib.contextmanager
-def _each_once() -> Iterator[dict[int, Any]]:
+def _each_once() -> Generator[dict[int, Any]]:
     """Take no function apart twice: those in a registry may each read it."""
     known = _forms.known
     if known is not None:

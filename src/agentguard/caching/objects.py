@@ -179,6 +179,8 @@ def langchain_form(value: Any, kind: type) -> Any:
     """The form of a message, a model or a runnable of LangChain's; None of anything else."""
     kinds = {base.__name__ for base in kind.__mro__}
     held = fields_of(value, kind)
+    if "ModelRequest" in kinds and held is not None:
+        return _agents_request(held)
     if "BaseMessage" in kinds and held is not None:
         own = held.get("id")
         if "AIMessage" not in kinds or str(own).startswith(("run-", "lc_run-")):
@@ -198,3 +200,21 @@ def langchain_form(value: Any, kind: type) -> Any:
         parts = {name: each for name, each in _state(value).items() if name in {"func", "afunc"}}
         return canonical(parts) if parts else None
     return None
+
+
+def _agents_request(held: dict[str, Any]) -> Any:
+    """What an agent asks its model: its state and context count, since middleware may read them."""
+    state: dict[str, Any] = held.pop("state", None) or {}
+    told = {
+        "state": {name: each for name, each in state.items() if name != "messages"},
+        "context": read(held.pop("runtime", None), "context"),
+        "tools": [_as_told(each) for each in held.pop("tools", None) or ()],
+    }
+    return canonical({**held, **told})
+
+
+def _as_told(tool: Any) -> Any:
+    """A tool as the model is told of it: what it does is not part of this answer."""
+    if isinstance(tool, dict):
+        return cast("dict[str, Any]", tool)
+    return [tool.name, tool.description, tool.args]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from agentguard.caching.beside import of_agent
 from agentguard.providers.evidence import read
 
 if TYPE_CHECKING:
@@ -16,9 +17,11 @@ _HINTS: Final = (type, types.GenericAlias, types.UnionType)
 
 
 def wanted(call: Call) -> list[Any]:
-    """Those among the arguments, and the one in a configuration of google-genai."""
+    """Those among the arguments, in an agent's request, and in a configuration of google-genai."""
     given = (*call.args, *call.kwargs.values())
     found: list[Any] = [value for value in given if isinstance(value, _HINTS)]
+    if given and of_agent(call.target):
+        found.append(read(read(given[0], "response_format"), "schema"))
     if call.target.endpoint.provider == "google":
         config: Any = call.kwargs.get("config")
         if isinstance(config, dict):
