@@ -110,7 +110,9 @@ class Loop:
 
     def _look(self) -> None:
         ready: Any = getattr(self.loop, "_ready", None)
-        self._quiet = 0 if ready is not None and any(map(self._works, ready.copy())) else self._quiet + 1
+        self._quiet = (
+            0 if ready is not None and any(map(self._works, ready.copy())) else self._quiet + 1
+        )
         if self._quiet < (_BLIND_ROUNDS if ready is None else _ROUNDS) or self._outside():
             self.loop.call_soon(self._look)
             return
