@@ -174,7 +174,7 @@ class BudgetExceeded(GuardError):
 
     kind: Kind = "budget_exceeded"
     http_status: ClassVar[int] = 402
-    public_message: ClassVar[str] = "The budget for this request is used up."
+    public_message: ClassVar[str] = "The budget is used up."
 
     def __init__(
         self,

@@ -300,6 +300,23 @@ def test_a_stream_that_is_cut_at_its_first_item_has_cost_something(harness: Harn
     assert isinstance(harness.run(policy, "never").error, errors.BudgetExceeded)
 
 
+def test_a_stream_beyond_the_bound_of_its_request_is_cut_at_the_limit() -> None:
+    """Once a provider has gone past what it was told, its bound promises nothing any more."""
+    policy = budget(output_tokens=1000)
+    endless = [*chunks(["word "] * 3000)[:-1]]  # tells no usage
+
+    @policy
+    def ask(*, max_tokens: int) -> Any:
+        return fake(max_tokens=max_tokens)
+
+    fake = ScriptedModel(endless).shape("returns_stream")
+    with pytest.raises(errors.BudgetExceeded):
+        list(ask(max_tokens=100))
+    used, reserved = spent(policy)
+    assert 900 <= used <= 1000
+    assert reserved == 0
+
+
 @stream_shapes
 def test_a_stream_longer_than_expected_sets_more_aside(harness: Harness) -> None:
     """Nothing is refused while there is something left."""
@@ -482,6 +499,15 @@ def test_status_reset_grant() -> None:
         policy.grant("ann")
 
 
+@pytest.mark.parametrize("ask", [Budget.status, Budget.reset, lambda b: b.grant(requests=1)])
+def test_a_budget_by_key_is_asked_whose(ask: Any) -> None:
+    """Without a key it would answer with zeros, or grant to nobody, and nobody would notice."""
+    with pytest.raises(TypeError, match=r"say whose, as in status\('ann'\)"):
+        ask(budget(requests=1, by="user"))
+    ask(budget(requests=1, by="user", missing="shared"))
+    ask(budget(requests=1))
+
+
 def test_what_a_dead_store_does() -> None:
     """Calls are refused by default; they pass if asked. Always an event, and asked once a call."""
     asked = []
@@ -496,7 +522,7 @@ def test_what_a_dead_store_does() -> None:
             raise StoreUnavailable("down")
 
     ask = budget(requests=1, name="n", store=Down())(ScriptedModel(answer()).shape("sync"))
-    with report() as seen, pytest.raises(errors.BudgetExceeded, match="cannot reach its store"):
+    with report() as seen, pytest.raises(errors.BudgetExceeded, match=r"reach its store.*\(down\)"):
         ask("?")
     (failed,) = (e for c in seen.calls for e in c.events if isinstance(e, events.StoreFailed))
     assert failed.then == "calls are refused"

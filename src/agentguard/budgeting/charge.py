@@ -127,7 +127,7 @@ class Charge:
             if self.budget.on_store_failure == "refuse":
                 raise BudgetExceeded(
                     f"the budget {self.budget.label!r} cannot reach its store, and "
-                    "on_store_failure is 'refuse': nothing was spent",
+                    f"on_store_failure is 'refuse': nothing was spent ({error})",
                     budget=self.budget.label,
                     retry_after=1.0,
                 ) from error

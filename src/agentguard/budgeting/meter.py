@@ -125,5 +125,6 @@ class Meter:
         for step in (max(_STEP, int(least) + 1), int(least) + 1):
             if self._more(step):
                 self._room += step
+                self._bounded = False  # the provider was told to stop before, and did not
                 return
         raise self._cut(tokens)

@@ -19,7 +19,7 @@ __all__ = ["HttpError", "http_error"]
 _UNAVAILABLE: Final = (503, "A service that this one needs is unavailable at the moment.")
 
 _ANSWERS: Final[Mapping[Kind, tuple[int, str]]] = {
-    "budget_exceeded": (402, "The budget for this request is used up."),
+    "budget_exceeded": (402, "The budget is used up."),
     "rejected": (422, "The request was not accepted."),
     "invalid_request": (422, "The request could not be processed."),
     "context_length": (422, "The request is too long."),

@@ -408,7 +408,7 @@ class Budget(Block, Policy):
         """
         now = self._now()
         found: dict[str, Standing] = {}
-        whose = "" if key is None else str(key)
+        whose = self._whose(key)
         for limit in self.limits:
             unit = limit.unit
             account = self.account(whose, unit, now)
@@ -432,9 +432,9 @@ class Budget(Block, Policy):
         Args:
             key: whose, where it is kept `by` something; else the shared one.
         """
-        now = self._now()
+        now, whose = self._now(), self._whose(key)
         for limit in self.limits:
-            account = self.account("" if key is None else str(key), limit.unit, now)
+            account = self.account(whose, limit.unit, now)
             self.ledger.reset(account, now)
 
     def grant(self, key: object = None, **amounts: Amount) -> None:
@@ -444,15 +444,25 @@ class Budget(Block, Policy):
             key: whose, where it is kept `by` something; else the shared one.
             **amounts: by unit, as in `grant("ann", usd=5)`.
         """
-        now = self._now()
+        now, whose = self._now(), self._whose(key)
         if not amounts:
             raise TypeError("grant() takes amounts by unit, as in grant('ann', usd=5)")
         known = [limit.unit for limit in self.limits]
         for unit, amount in amounts.items():
             if unit not in known:
                 raise TypeError(f"this budget has no {unit}=; it has {', '.join(known)}")
-            account = self.account("" if key is None else str(key), unit, now)
+            account = self.account(whose, unit, now)
             self.ledger.grant(account, units(unit, amount), now)
+
+    def _whose(self, key: object) -> str:
+        if key is not None:
+            return str(key)
+        if self.by is not None and self.missing == "raise":
+            raise TypeError(
+                "this budget is kept by key, and nothing is kept without one: say whose, as in "
+                "status('ann'), reset('ann') or grant('ann', usd=5)"
+            )
+        return ""
 
     def _now(self) -> float:
         if self.per_request:
