@@ -92,7 +92,10 @@ class Asking:
         while True:
             flight, leads = cache.flights.join(self.key, call)
             if leads:
-                return await self._lead(flight, entry, early=state == "early")
+                came = None
+                if state != "early" and cache.flights.retired != self._seen:
+                    came = await self._came(flight, entry)
+                return came or await self._fetch(flight, entry)
             if state == "early" and entry is not None:  # somebody renews it already
                 hit = await self._hit(entry, "fresh")
                 if hit is not None:
@@ -186,23 +189,22 @@ class Asking:
 
     # A new answer
 
-    async def _lead(self, flight: Flight, entry: Entry | None, *, early: bool) -> Reply:
-        """Fetch for all who come meanwhile, unless the answer came since it was looked for.
+    async def _came(self, flight: Flight, entry: Entry | None) -> Reply | None:
+        """What another call of this process has brought since it was looked for.
 
-        By one of this process: with others it is not shared who asks.
+        With other processes it is not shared who asks.
         """
-        if not early and self.cache.flights.retired != self._seen:
-            try:
-                found = await self._look(self.key)
-                if found is not None and found != entry:
-                    hit = await self._hit(found, "fresh")
-                    if hit is not None:
-                        self._landed(flight, found.value)
-                        return hit
-            except BaseException:
-                self._landed(flight, ALONE)
-                raise
-        return await self._fetch(flight, entry)
+        try:
+            found = await self._look(self.key)
+            if found is not None and found != entry:
+                hit = await self._hit(found, "fresh")
+                if hit is not None:
+                    self._landed(flight, found.value)
+                    return hit
+        except BaseException:
+            self._landed(flight, ALONE)
+            raise
+        return None
 
     def _landed(self, flight: Flight, what: object) -> None:
         self.cache.flights.retire(flight)

@@ -75,7 +75,11 @@ class Fetching:
             reply = await self._next(call)
             if reply.source is not None:
                 return self._shared(reply, reply.source)
-            await self._keep(reply)
+            known = about(reply.attempt)
+            value = self._colour() + cache.codec.pack(reply.value, known)
+            if self._flight is not None:
+                self._flight.land(value)
+            await self._put(value, self._unworthy(reply), known)
         except BaseException as error:
             self.give_up(error)
             raise
@@ -98,13 +102,6 @@ class Fetching:
         self._retire()
         if self._flight is not None:
             self._flight.land(error if concerns_all(error) else ALONE)
-
-    async def _keep(self, reply: Reply) -> None:
-        known = about(reply.attempt)
-        value = self._colour() + self._cache.codec.pack(reply.value, known)
-        if self._flight is not None:
-            self._flight.land(value)
-        await self._put(value, self._unworthy(reply), known)
 
     def _shared(self, reply: Reply, source: Source) -> Reply:
         """The stream for this caller, which others may join, and which is kept at its end."""
