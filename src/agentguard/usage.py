@@ -183,7 +183,8 @@ class usage(Figures, Block):  # noqa: N801  a block reads like a verb, as contex
             for row in rows
         ]
         if total.hits:
-            lines.append(f"{total.hits} answers came from a cache")
+            answers = "answer" if total.hits == 1 else "answers"
+            lines.append(f"{total.hits} {answers} came from a cache")
         if total.saved:
             sign = "-" if total.saved < 0 else ""
             lines.append(f"saved by caches: {sign}${abs(total.saved):f}")
