@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +20,18 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     text = repr(val)
     stable = re.sub(r"( at)? 0x[0-9a-f]+| id='\d+'", "", text)
     return None if stable == text else stable
+
+
+@pytest.fixture(autouse=True)
+def _loop_of_litellm(request: pytest.FixtureRequest) -> Iterator[None]:
+    """LiteLLM's sync calls make an event loop for the thread, which nobody else would close."""
+    yield
+    if "litellm" not in sys.modules or inspect.iscoroutinefunction(request.function):
+        return
+    loop = getattr(getattr(asyncio.get_event_loop_policy(), "_local", None), "_loop", None)
+    if loop is not None:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def allowed_reasons() -> set[str]:

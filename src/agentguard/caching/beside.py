@@ -122,7 +122,7 @@ def _google_config(value: Any) -> Any:
     tools: Any = given.get("tools")
     if sequence(tools):
         given["tools"] = [_described(each) for each in tools]
-    return {name: each for name, each in given.items() if each is not None}
+    return {name: each for name, each in given.items() if each is not None} or None
 
 
 def _fields(value: Any) -> dict[str, Any] | None:

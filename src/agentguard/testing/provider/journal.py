@@ -33,7 +33,7 @@ class Received:
         method: the HTTP method.
         path: the path as sent, without the query.
         protocol: "openai.chat", "openai.responses", "openai.embeddings", "anthropic",
-            "anthropic.count_tokens", "google", or "unknown".
+            "anthropic.count_tokens", "google", "google.embeddings", or "unknown".
         stream: whether a stream was asked for.
         body: the parsed JSON body, empty when it is not a JSON object.
         headers: the request headers, lower-case; credentials do not show in the repr.

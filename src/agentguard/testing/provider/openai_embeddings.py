@@ -14,7 +14,7 @@ from agentguard.testing.provider.protocol import Exchange, Problem, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_DIMENSIONS = 8
+DIMENSIONS = 8
 
 
 class OpenAIEmbeddings(Protocol):
@@ -30,7 +30,7 @@ class OpenAIEmbeddings(Protocol):
     def unary(self, exchange: Exchange) -> dict[str, Any]:
         """Return one vector for each input, as floats or as base64, which the SDK asks for."""
         body = exchange.received.body
-        size = int(body.get("dimensions") or _DIMENSIONS)
+        size = int(body.get("dimensions") or DIMENSIONS)
         packed = body.get("encoding_format") == "base64"
         data = [
             {
@@ -38,7 +38,7 @@ class OpenAIEmbeddings(Protocol):
                 "index": index,
                 "embedding": _pack(vector) if packed else vector,
             }
-            for index, vector in enumerate(_vector(text, size) for text in _inputs(body))
+            for index, vector in enumerate(vector_of(text, size) for text in _inputs(body))
         ]
         tokens = exchange.tokens.input
         return {
@@ -61,7 +61,8 @@ def _inputs(body: dict[str, Any]) -> Iterator[str]:
         yield str(item)
 
 
-def _vector(text: str, size: int) -> list[float]:
+def vector_of(text: str, size: int) -> list[float]:
+    """The unit vector of a text."""
     seed = hashlib.sha256(text.encode()).digest()
     raw = [
         int.from_bytes(hashlib.sha256(seed + struct.pack("<I", i)).digest()[:4]) / 2**31 - 1

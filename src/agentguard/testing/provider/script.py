@@ -116,6 +116,7 @@ PROTOCOLS = frozenset(
         "anthropic",
         "anthropic.count_tokens",
         "google",
+        "google.embeddings",
         "openai.chat",
         "openai.embeddings",
         "openai.responses",

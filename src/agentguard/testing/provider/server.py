@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from agentguard.testing.provider import fault as faults
 from agentguard.testing.provider.anthropic_messages import AnthropicCountTokens, AnthropicMessages
 from agentguard.testing.provider.connection import Connection, Gone, Request
+from agentguard.testing.provider.google_embeddings import GoogleEmbeddings
 from agentguard.testing.provider.google_generate import GoogleGenerate
 from agentguard.testing.provider.journal import Received
 from agentguard.testing.provider.openai_chat import OpenAIChat
@@ -41,6 +42,7 @@ _PROTOCOLS: tuple[Protocol, ...] = (
     AnthropicMessages(),
     AnthropicCountTokens(),
     GoogleGenerate(),
+    GoogleEmbeddings(),
 )
 _BACKLOG = 1024
 _JOIN = 10.0
