@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from agentguard import events
@@ -63,7 +64,8 @@ class PromptCache(Policy):
 
     Events:
         `PrefixChanged(where, position, cause)`, at most once a minute for each part and target; a
-        warning for the first. `Blind` around a function whose request is not seen.
+        warning for the first. `Blind` around a function whose request is not seen; with a warning,
+        too.
 
     Examples:
         >>> import agentguard as ag
@@ -88,6 +90,7 @@ class PromptCache(Policy):
         self._mark = {"type": "ephemeral"}
         if ttl == "1h":  # five minutes is what a mark without it means, to older servers too
             self._mark["ttl"] = ttl
+        self._blind = False  # it was said that a request is not seen
         self._watch = Watch()
         self._lock = threading.Lock()
         self._keys: dict[Hashable, str] = {}
@@ -95,13 +98,24 @@ class PromptCache(Policy):
     async def around(self, call: Call, next: Next) -> Reply:
         """Mark the request, or give it a key."""
         if call.target.endpoint.provider is None and not call.target.tool:
-            call.emit(events.Blind, (self.name,))
+            self._say_blind(call)
             return await next(call)
         prompt = prompt_of(call.target, call.args, call.kwargs)
         if prompt is None:
             return await next(call)
         prepare = self._keyed if prompt.kind == "openai" else self._marked
         return await next(prepare(call, prompt))
+
+    def _say_blind(self, call: Call) -> None:
+        call.emit(events.Blind, (self.name,))
+        if not self._blind:
+            self._blind = True
+            warnings.warn(
+                f"prompt_cache cannot act on {call.target.name}: it is no method of a client, and its "
+                "request is not seen. Guard the client that makes it: "
+                "client = guard(..., prompt_cache())(client)",
+                stacklevel=2,
+            )
 
     def _marked(self, call: Call, prompt: Prompt) -> Call:
         """The call with marks where they pay."""
