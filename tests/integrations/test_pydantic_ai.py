@@ -10,7 +10,7 @@ from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 from tenacity import wait_fixed
 
-from agentguard import breaker, guard, report, retry, timeout
+from agentguard import breaker, cache, guard, report, retry, timeout, usage
 from agentguard.testing import FakeProvider
 from agentguard.testing.provider import fault
 
@@ -117,3 +117,31 @@ async def test_the_agent_is_not_run_again_after_its_tool_ran(
     with pytest.raises(ModelHTTPError):
         await run()
     assert len(ran) == times
+
+
+async def test_a_second_run_comes_from_the_cache(provider: FakeProvider) -> None:
+    """Both requests of an agent with a tool; around the whole run, its output is kept."""
+    ran: list[str] = []
+    client = guard(cache())(AsyncOpenAI(base_url=provider.openai_url, api_key="test-key"))
+    async with client:
+        model = OpenAIChatModel("gpt-4o-mini", provider=OpenAIProvider(openai_client=client))
+        agent = Agent(model, name="forecaster")
+
+        @agent.tool_plain
+        def weather(city: str) -> str:
+            ran.append(city)
+            return "sunny"
+
+        @cache(key=lambda question: question)
+        async def ask(question: str) -> str:
+            return (await agent.run(question)).output
+
+        provider.script(fault.ok(tools=[("weather", {"city": "Seoul"})]), fault.ok("It is sunny."))
+        with usage() as used:
+            for _ in range(2):
+                assert (await agent.run("weather?")).output == "It is sunny."
+            assert ran == ["Seoul"] * 2
+            assert [await ask("weather?") for _ in range(2)] == ["It is sunny."] * 2
+    assert ran == ["Seoul"] * 3
+    assert len(provider.journal) == 2
+    assert (used.attempts, used.hits) == (2, 5)
