@@ -169,7 +169,9 @@ class BudgetExceeded(GuardError):
         used: of it, what calls under way have set aside included; dollars are a `Decimal`.
         limit: how much there is.
         asked: how much the call might have used.
-        retry_after: seconds until the budget renews, None when it never does.
+        least: how much it would have used with the shortest answer, where it can be told to be short.
+        retry_after: seconds until the budget renews, None when it never does; a second, where calls
+            under way have set aside what this one needs.
     """
 
     kind: Kind = "budget_exceeded"
@@ -185,6 +187,7 @@ class BudgetExceeded(GuardError):
         used: int | Decimal | None = None,
         limit: int | Decimal | None = None,
         asked: int | Decimal | None = None,
+        least: int | Decimal | None = None,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message, retry_after=retry_after)
@@ -193,6 +196,7 @@ class BudgetExceeded(GuardError):
         self.used = used
         self.limit = limit
         self.asked = asked
+        self.least = asked if least is None else least
 
 
 class _Rejected(GuardError):

@@ -457,6 +457,53 @@ async def test_it_waits_for_calls_under_way(place: str, tmp_path: Any) -> None:
     policy.ledger.close()
 
 
+@pytest.mark.parametrize("exceeded", ["wait", "raise"])
+async def test_a_call_that_expects_more_than_the_limit_waits_for_others(exceeded: Any) -> None:
+    """It can be told to be short: what is in its way are the calls under way, not its length."""
+    policy = budget(output_tokens=100, per="30m", exceeded=exceeded, expect=2048)
+    began = asyncio.Event()
+
+    @policy
+    async def ask() -> Any:
+        began.set()
+        await asyncio.sleep(0.05)
+        return answer(output_tokens=10)
+
+    first = asyncio.create_task(ask())
+    await began.wait()
+    async with asyncio.timeout(20):
+        if exceeded == "wait":
+            await ask()
+        else:
+            with pytest.raises(errors.BudgetExceeded, match="calls under way hold") as caught:
+                await ask()
+            assert caught.value.retry_after == 1
+            assert caught.value.least == 1
+        await first
+
+
+@pytest.mark.parametrize("unit", ["usd", "tokens", "output_tokens"])
+@pytest.mark.parametrize("asked", [1, 2, 7, 500])
+def test_the_least_is_what_a_call_can_be_shortened_to(unit: str, asked: int) -> None:
+    """With so much left it is let through, and with a unit less it is refused: nobody waits in vain."""
+    from agentguard.budgeting.limits import units
+
+    def run(limit: Any) -> None:
+        policy = budget(**{unit: limit}, per="30m")
+        fake = ScriptedModel(answer(output_tokens=1)).shape("sync")
+        policy(fake)(model=MODEL, messages=[{"role": "user", "content": "hi"}], max_tokens=asked)
+
+    with pytest.raises(errors.BudgetExceeded) as caught:
+        run(0)
+    least = caught.value.least
+    assert least is not None
+    run(least)
+    one = Decimal(1) / 10**9 if unit == "usd" else 1
+    assert units(unit, least - one) < units(unit, least)
+    with pytest.raises(errors.BudgetExceeded):
+        run(least - one)
+
+
 @every_shape
 def test_another_answers_instead(harness: Harness) -> None:
     """A callable, which is not counted."""

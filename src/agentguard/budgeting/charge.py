@@ -168,6 +168,8 @@ class Charge:
                 used=taken,
                 limit=limit,
                 asked=part.wish.amount,
+                least=self.demand.least(unit),
+                reserved=0 if budget.per_request else reserved,
                 renews=budget.renews(now),
             )
 

@@ -126,16 +126,35 @@ class Demand:
             if self.model is None:
                 return False
             rest = left - self._most(0) - 1  # what was rounded up
-            each = self._most(_MILLION) - self._most(0) + 1
-            output = rest * _MILLION // each if each else self.output
+            output = rest * _MILLION // self._million
         else:
             output = left - (0 if unit == "output_tokens" else self.input)
-        least = min(least_output(self._call.target, self._call.kwargs), self.output)
-        if not least <= output < self.output:
+        if not self._shortest <= output < self.output:
             return False
         self.output = output
         self.capped = True
         return True
+
+    def least(self, unit: str) -> int:
+        """What is needed of this unit where the answer is as short as it can be."""
+        if unit in {"requests", "input_tokens"} or self.nothing or self._embeds:
+            return self.amount(unit)
+        whole, output = self.amount(unit), self._shortest
+        if unit == "usd":
+            if self.model is None:
+                return whole
+            # As much as `fit` needs: who waits for less would wait for ever.
+            return min(whole, self._most(0) + 1 - (-output * self._million // _MILLION))
+        return output if unit == "output_tokens" else self.input + output
+
+    @property
+    def _shortest(self) -> int:
+        return min(least_output(self._call.target, self._call.kwargs), self.output)
+
+    @property
+    def _million(self) -> int:
+        """What a million tokens of output cost, one more for what is rounded."""
+        return self._most(_MILLION) - self._most(0) + 1
 
     def _most(self, output: int) -> int:
         return self._rates.most(

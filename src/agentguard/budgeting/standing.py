@@ -62,6 +62,8 @@ def exceeded(
     limit: int,
     asked: int,
     renews: float | None,
+    least: int | None = None,
+    reserved: int = 0,
     cut: bool = False,
 ) -> BudgetExceeded:
     """The refusal.
@@ -74,17 +76,24 @@ def exceeded(
         limit: how much there is.
         asked: how much the call might use.
         renews: seconds.
+        least: how much it would use with the shortest answer.
+        reserved: what is set aside for calls that may give it back.
         cut: a stream is ended, of which something was delivered.
     """
     left = max(limit - used, 0)
+    held = f" while calls under way hold {_shown(unit, reserved)}" if reserved else ""
     told = (
-        f"the budget {budget!r} has {_shown(unit, left)} of {_shown(unit, limit)}{per} left, and "
+        f"the budget {budget!r} has {_shown(unit, left)} of {_shown(unit, limit)}{per} left{held}, "
+        "and "
     )
     if cut:
         told += f"the stream needs more than the {_shown(unit, asked)} it was given: it was cut"
     else:
         told += f"this call may use {_shown(unit, asked)}"
     when = "It does not renew" if renews is None else f"It renews in {renews:.0f} s"
+    if reserved and (asked if least is None else least) <= left + reserved:
+        when = "There may be room when they have ended"
+        renews = 1.0 if renews is None else min(renews, 1.0)
     remedy = (
         "errors.partial(error) has what arrived"
         if cut
@@ -98,6 +107,7 @@ def exceeded(
         used=figure(unit, used),
         limit=figure(unit, limit),
         asked=figure(unit, asked),
+        least=None if least is None else figure(unit, least),
         retry_after=renews,
     )
 

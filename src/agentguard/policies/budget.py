@@ -285,11 +285,11 @@ class Budget(Block, Policy):
             error: the refusal.
             waited: how often it has waited before.
         """
-        used, limit, asked = error.used, error.limit, error.asked
-        if limit is None or used is None or asked is None or asked > limit:
+        limit, least = error.limit, error.least
+        if limit is None or least is None or least > limit:
             return None
         pause = error.retry_after
-        if not self.per_request and await self._may_come_back(call, error.unit, limit - asked):
+        if not self.per_request and await self._may_come_back(call, error.unit, limit - least):
             # Calls under way stand in the way, and may give it back at any time.
             soon = min(_SHORTEST * 2 ** min(waited, 10), _LONGEST) * (1 + call.runtime.random()) / 2
             pause = soon if pause is None else min(soon, pause)
