@@ -27,7 +27,7 @@ from agentguard import budget, context, count_tokens, errors, fallback, guard, t
 from agentguard.engine.loop import held
 from agentguard.stores import redis_client, sqlite_file
 from agentguard.stores.open import open_store
-from agentguard.testing import FakeRuntime
+from agentguard.testing import FakeRuntime, turns
 from agentguard.testing.clock import pause
 from tests.engine.test_cancellation import everything_settled
 from tests.policies.redis_server import RedisServer
@@ -316,6 +316,7 @@ def store(
     monkeypatch.setattr(sqlite_file, "WITHIN", 30.0)
     monkeypatch.setattr(redis_client, "WITHIN", 30.0)
     monkeypatch.setattr(redis_client, "_SOCKET", 30.0)
+    monkeypatch.setattr(turns, "_TICK", 3.0)  # a store is really asked, while time holds still
     server = RedisServer() if request.param == "redis" else None
     if server is not None:
         server.start()
