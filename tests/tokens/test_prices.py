@@ -348,3 +348,15 @@ def test_the_memory_of_prices_is_bounded() -> None:
     for number in range(1100):
         price(f"x/{number}", Usage(1))
     assert len(ag.prices._known) <= ag.prices._MOST
+
+
+def test_the_usage_of_an_sdk_is_read_first() -> None:
+    """Anthropic's input tokens leave cached ones out: its figures must not pass for ours."""
+    told = {"input_tokens": 5, "output_tokens": 2, "cache_read_input_tokens": 10}
+    with pytest.raises(TypeError, match=r"usage_of\(answer.usage\)"):
+        price("claude-sonnet-4-5", told)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    read = usage_of(told)
+    assert read is not None
+    assert price("claude-sonnet-4-5", read) == price(
+        "claude-sonnet-4-5", Usage(15, 2, cached_tokens=10)
+    )

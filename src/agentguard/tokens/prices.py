@@ -13,14 +13,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from agentguard.providers.usage import Usage
 from agentguard.tokens.names import plain, stem, unhosted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from genai_prices.types import ModelInfo, ModelPrice, Provider
-
-    from agentguard.providers.usage import Usage
 
 __all__ = ["add", "forget", "price", "remove"]
 
@@ -140,6 +139,11 @@ def price(
         >>> price("my-model", Usage(1000, 100)) is None
         True
     """
+    if not isinstance(usage, Usage):
+        raise TypeError(
+            "prices.price() takes a Usage, since providers mean different things by the same names. Of "
+            "an SDK's answer write usage_of(answer.usage), from agentguard.providers.usage"
+        )
     if _own:
         own = _own.get(plain(model)) or _own.get(plain(model).rpartition("/")[2])
         if own is not None:
