@@ -115,4 +115,5 @@ def exceeded(
 def _shown(unit: str, amount: int) -> str:
     if unit == "usd":
         return f"${figure(unit, amount):.9f}".rstrip("0").removesuffix(".")
-    return f"{amount:,} {unit.replace('_', ' ')}"
+    name = unit.replace("_", " ")
+    return f"{amount:,} {name.removesuffix('s') if amount == 1 else name}"
