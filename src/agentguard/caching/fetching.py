@@ -46,7 +46,7 @@ class Fetching:
         flight: who waits for it; None where nobody can.
     """
 
-    __slots__ = ("_began", "_cache", "_call", "_flight", "_key", "_next", "_question")
+    __slots__ = ("_began", "_cache", "_call", "_era", "_flight", "_key", "_next", "_question")
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Fetching:
         flight: Flight | None,
     ) -> None:
         self._cache = cache
+        self._era = cache.flights.era
         self._call = call
         self._next = next
         self._key = key
@@ -132,6 +133,8 @@ class Fetching:
 
     async def _put(self, value: bytes, reason: str | None, known: About) -> None:
         cache, call, runtime = self._cache, self._call, self._call.runtime
+        if reason is None and self._era is not cache.flights.era:
+            reason = "answers were let go of while it came"
         if reason is not None:
             cache.counts.skipped()
             call.emit(events.CacheSkipped, cache.label, reason)

@@ -115,10 +115,12 @@ class Flights:
 
     Attributes:
         retired: how many have ended.
+        era: another object since answers were let go of.
     """
 
     def __init__(self) -> None:
         self.retired = 0
+        self.era = object()
         self.lock = threading.Lock()
         self._under_way: dict[tuple[str, object], Flight] = {}
         survive(self)
@@ -138,6 +140,11 @@ class Flights:
         if self._under_way.get(flight.key) is flight:
             self.retired += 1  # before it is gone: who comes then looks for what it has left
             del self._under_way[flight.key]
+
+    def forget(self) -> None:
+        """What is under way was asked before now: nobody else may wait for it, nor is it kept."""
+        self.era = object()
+        self._under_way.clear()
 
     def before_fork(self) -> None:
         """Nothing is half done."""

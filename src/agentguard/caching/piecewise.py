@@ -41,10 +41,11 @@ class Piecewise:
         name: of the argument that holds the items.
     """
 
-    __slots__ = ("_known", "_said", "cache", "call", "name", "next")
+    __slots__ = ("_era", "_known", "_said", "cache", "call", "name", "next")
 
     def __init__(self, cache: Cache, call: Call, next: Next, name: str) -> None:
         self.cache = cache
+        self._era = cache.flights.era
         self.call = call
         self.next = next
         self.name = name
@@ -159,6 +160,11 @@ class Piecewise:
     async def _put(self, packed: Mapping[str, bytes], reply: Reply, took: float) -> None:
         cache, call, runtime = self.cache, self.call, self.call.runtime
         made = reply.attempt.call
+        if self._era is not cache.flights.era:
+            cache.counts.skipped()
+            reason = "answers were let go of while it came"
+            call.emit(events.CacheSkipped, cache.label, reason)
+            return
         if made.target is not call.target or made.kwargs.get("model") != call.kwargs.get("model"):
             cache.counts.skipped()
             reason = f"{made.target.name} answered in place of what was asked"

@@ -251,6 +251,7 @@ class Cache(Policy):
             How many answers there were.
         """
         self.counts.clear()
+        self.flights.forget()
         if self.questions is not None:
             self.questions.clear()
         return self.entries.clear(self.label)
@@ -274,6 +275,7 @@ class Cache(Policy):
         if (tag is None) == (model is None):
             raise TypeError("invalidate() takes one of the two, tag='...' or model='...'")
         word = f"model:{model}" if tag is None else f"tag:{tag}"
+        self.flights.forget()
         return self.entries.invalidate(self.label, word)
 
     def explain(self) -> Sequence[tuple[str, object]]:
