@@ -42,6 +42,7 @@ class GeneratorFunction:
         self.__code__ = (_asyncgen if shape == "asyncgen" else _generator).__code__
         self.__defaults__ = None
         self.__kwdefaults__ = None
+        self.__closure__ = None
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """A generator, not begun."""
