@@ -30,15 +30,20 @@ def test_the_code_of_a_guarded_generator_function_is_part_of_the_key() -> None:
 
         return ask
 
-    @guard(retry())
-    def words() -> Iterator[str]:
-        yield " old"
+    def saying(*, old: bool) -> Callable[[], Iterator[str]]:
+        if old:
 
-    before = asking(words)
+            @guard(retry())
+            def words() -> Iterator[str]:
+                yield " old"
 
-    @guard(retry())
-    def words() -> Iterator[str]:  # type: ignore[no-redef]
-        yield " new"
+            return words
 
-    after = asking(words)
+        @guard(retry())
+        def others() -> Iterator[str]:
+            yield " new"
+
+        return others
+
+    before, after = asking(saying(old=True)), asking(saying(old=False))
     assert [before("?"), after("?"), before("?")] == ["? old", "? new", "? old"]
