@@ -251,7 +251,8 @@ def test_nothing_crosses_from_one_to_another(people: list[Any], share: Any) -> N
             keys.append(noted.key(safe, "q"))
 
     def whose(tenant: Any, user: Any) -> Any:
-        known = {None: (tenant, user), "tenant": (tenant,), "all": ()}[share]
+        within = (tenant, user) if tenant is None else (tenant,)
+        known = {None: (tenant, user), "tenant": within, "all": ()}[share]
         return [(type(each), each) for each in known]
 
     for (one, mine), (other, yours) in zip(

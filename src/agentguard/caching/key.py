@@ -158,9 +158,11 @@ class Keys:
         tags = call.scope.tags
         if not tags or self._share == "all":
             return _NOBODY
-        user = tags.get("user") if self._share is None else None
+        tenant = tags.get("tenant")
+        # Where no tenant is known, nobody can be told to be of the same.
+        user = None if self._share == "tenant" and tenant is not None else tags.get("user")
         try:
-            return packed([tags.get("tenant"), user])
+            return packed([tenant, user])
         except NoForm as error:
             raise TypeError(
                 f"answers are kept apart by the tenant and the user of context(...), and {error}: "
