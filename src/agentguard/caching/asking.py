@@ -110,6 +110,8 @@ class Asking:
 
     async def _look(self, key: str) -> Entry | None:
         cache, runtime = self.cache, self.call.runtime
+        if cache.rests(runtime):
+            return None
         entries, now = cache.entries, runtime.time()
         try:
             if entries.remote and runtime.is_async:
@@ -158,7 +160,7 @@ class Asking:
         cache, runtime = self.cache, self.call.runtime
         await self._understand()
         questions, question = cache.questions, self._question
-        if questions is None or question is None:
+        if questions is None or question is None or cache.rests(runtime):
             return None
         try:
             keys = await questions.like(question, runtime)

@@ -135,9 +135,10 @@ class Fetching:
         cache, call, runtime = self._cache, self._call, self._call.runtime
         if reason is None and self._era is not cache.flights.era:
             reason = "answers were let go of while it came"
+        if reason is None and cache.rests(runtime):
+            reason = "the store has failed a moment ago"
         if reason is not None:
-            cache.counts.skipped()
-            call.emit(events.CacheSkipped, cache.label, reason)
+            cache.skip(call, reason)
             return
         now, took = runtime.time(), runtime.monotonic() - self._began
         entry = cache.fresh.entry(value, now, took, cache.tags_of(call, known.model))
@@ -147,6 +148,8 @@ class Fetching:
                 await runtime.blocking(entries.put, cache.label, self._key, entry, now)
             else:
                 entries.put(cache.label, self._key, entry, now)
+            if self._era is not cache.flights.era:  # let go of just now
+                await runtime.blocking(entries.delete, cache.label, self._key)
             if cache.questions is not None and self._question is not None:
                 await cache.questions.add(self._question, self._key, entry, runtime)
         except StoreUnavailable as error:

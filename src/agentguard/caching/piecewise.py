@@ -80,6 +80,8 @@ class Piecewise:
         cache, runtime = self.cache, self.call.runtime
         entries, now, asked = cache.entries, runtime.time(), [*dict.fromkeys(digests)]
         found: list[Entry | None] = []
+        if cache.rests(runtime):
+            return
         try:
             if entries.remote and runtime.is_async:
                 found = await runtime.blocking(entries.get_many, cache.label, asked, now)
@@ -159,16 +161,15 @@ class Piecewise:
 
     async def _put(self, packed: Mapping[str, bytes], reply: Reply, took: float) -> None:
         cache, call, runtime = self.cache, self.call, self.call.runtime
-        made = reply.attempt.call
+        made, reason = reply.attempt.call, None
         if self._era is not cache.flights.era:
-            cache.counts.skipped()
             reason = "answers were let go of while it came"
-            call.emit(events.CacheSkipped, cache.label, reason)
-            return
-        if made.target is not call.target or made.kwargs.get("model") != call.kwargs.get("model"):
-            cache.counts.skipped()
+        elif made.target is not call.target or made.kwargs.get("model") != call.kwargs.get("model"):
             reason = f"{made.target.name} answered in place of what was asked"
-            call.emit(events.CacheSkipped, cache.label, reason)
+        elif cache.rests(runtime):
+            reason = "the store has failed a moment ago"
+        if reason is not None:
+            cache.skip(call, reason)
             return
         now, tags, entries = runtime.time(), cache.tags_of(call, reply.attempt.model), cache.entries
         made_now = {

@@ -68,11 +68,11 @@ class Questions:
         """The keys of answers to the same question, the likeliest first."""
         group = question.group
         now = runtime.time()
-        if self._entries.remote and not now < self._read.get(group, 0.0) + _AGAIN:
+        if self._entries.remote and not 0.0 <= now - self._read.get(group, -_AGAIN) < _AGAIN:
+            found = await self._done(runtime, self._entries.scan, self._space, group, now)
             if len(self._read) >= _MOST:
                 self._read.clear()
             self._read[group] = now
-            found = await self._done(runtime, self._entries.scan, self._space, group, now)
             for key, entry in found:
                 self._learn(group, key, entry.value)
         near = self.semantic.nearest(group, question.text, question.vector)

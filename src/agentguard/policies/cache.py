@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from agentguard import events
 from agentguard.caching.answers import Answers
@@ -28,12 +28,16 @@ if TYPE_CHECKING:
     from agentguard.engine.call import Call
     from agentguard.engine.chain import Next
     from agentguard.engine.reply import Reply
+    from agentguard.engine.runtime import Runtime
     from agentguard.engine.target import Target
     from agentguard.stores.entries import StoreUnavailable
 
     Length = str | float | timedelta
 
 __all__ = ["Cache", "cache"]
+
+_REST: Final = 1.0
+"""Seconds for which a store that failed is not asked: an outage does not cost each call its bound."""
 
 
 class Cache(Policy):
@@ -169,6 +173,7 @@ class Cache(Policy):
         self.each = each
         self.replay: Literal["at once", "paced"] = replay
         self.flights = Flights()
+        self._rest = 0.0
         self.counts = Counts()
         self._tags = tags
         self.questions: Questions | None = None
@@ -223,9 +228,19 @@ class Cache(Policy):
             found.append(f"model:{served}")
         return found
 
+    def skip(self, call: Call, reason: str) -> None:
+        """Say that an answer is not kept."""
+        self.counts.skipped()
+        call.emit(events.CacheSkipped, self.label, reason)
+
+    def rests(self, runtime: Runtime) -> bool:
+        """Whether the store failed a moment ago, so that it is left alone."""
+        return self._rest > 0.0 and runtime.monotonic() < self._rest
+
     def store_failed(self, call: Call, error: StoreUnavailable) -> None:
-        """Say that the call goes on without what is kept."""
+        """Say that the call goes on without what is kept, as others do for a second."""
         name = type(error).__name__
+        self._rest = call.runtime.monotonic() + _REST
         call.emit(events.StoreFailed, self.entries.place, name, "the cache stood aside")
 
     # For people
