@@ -126,7 +126,7 @@ def _tagged(value: Any, kind: type[Any]) -> Any:
     if "enum.Enum" in map(name_of_class, kind.__mro__):
         return name, value.name, canonical(value.value)
     if callable(value):
-        from agentguard.caching.fingerprint import callable_form
+        from agentguard.caching.callables import callable_form
 
         form = callable_form(value)
         if form is not None:
@@ -177,7 +177,7 @@ def _inherited(value: Any) -> Any:
 
 
 def _of_type(value: Any) -> Any:
-    from agentguard.caching.fingerprint import class_form
+    from agentguard.caching.callables import class_form
 
     if type(value) is not types.GenericAlias and isinstance(value, type):
         return class_form(value)

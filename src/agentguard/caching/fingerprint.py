@@ -13,21 +13,19 @@ import functools
 import sys
 import threading
 import types
-import weakref
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard.caching.canonical import NoForm, canonical, class_of, name_of_class, packed
+from agentguard.caching.code import CONSTANTS, cells, code_form, codes, held, is_a
 from agentguard.caching.objects import SECRET
 from agentguard.providers.evidence import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
-__all__ = ["Fingerprint", "callable_form", "class_form"]
+__all__ = ["Fingerprint", "each_once"]
 
-_CONSTANTS: Final[tuple[type[object], ...]] = (str, bytes, int, float, tuple, frozenset)
 _TEXTS: Final[tuple[type[object], ...]] = (str, bytes, tuple)
 _OURS: Final = {"builtins", "agentguard"}
 _STANDARD: Final = sys.stdlib_module_names - {"__main__"}
@@ -37,7 +35,6 @@ _MOST: Final = 256
 """Functions that are followed at most: one does not depend on more prompts than that."""
 
 _MISSING: Final[Any] = object()
-_HAS_NO_DOC: Final = {"<lambda>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>"}
 
 
 class Fingerprint:
@@ -54,7 +51,7 @@ class Fingerprint:
         self._read()
 
     def _read(self) -> None:
-        with _each_once():
+        with each_once():
             survey = _Survey(self._fn)
             self._form = packed(survey.parts)
         self._watched = survey.watched
@@ -86,7 +83,7 @@ class _Survey:
         self._follow(fn, 0)
         for function in self._functions:  # grows while it is read
             self._names_of(function.__code__)
-            for value in (*_cells(function).values(), *self._globals(function).values()):
+            for value in (*cells(function).values(), *self._globals(function).values()):
                 self._follow(value, 0)
         for function in self._functions:
             self._write(function)
@@ -103,7 +100,7 @@ class _Survey:
                 if len(self._functions) < _MOST:
                     self._functions.append(value)
             else:  # a library's wrapper around one of ours
-                for inner in (read(value, "__wrapped__"), *_cells(value).values()):
+                for inner in (read(value, "__wrapped__"), *cells(value).values()):
                     self._follow(inner, depth + 1)
         elif isinstance(value, functools.partial):
             for each in (value.func, *value.args, *value.keywords.values()):
@@ -116,8 +113,8 @@ class _Survey:
     def _follow_inside(self, value: Any, depth: int) -> None:
         several = _registered(value)
         if several is None and _holds_names(value):
-            held = _held(value)
-            several = {name: held[name] for name in sorted(self._names & held.keys())}
+            named = held(value)
+            several = {name: named[name] for name in sorted(self._names & named.keys())}
         if several is not None:
             self._seen[id(value)] = value
             for each in several.values():
@@ -130,7 +127,7 @@ class _Survey:
         return _package(function) == self._home or not path.startswith(_library())
 
     def _names_of(self, code: types.CodeType) -> None:
-        for inner in _codes(code):
+        for inner in codes(code):
             self._names.update(inner.co_names)
             for step in dis.get_instructions(inner):
                 if step.opname in {"STORE_GLOBAL", "STORE_ATTR", "STORE_DEREF"}:
@@ -138,7 +135,7 @@ class _Survey:
 
     @staticmethod
     def _globals(function: types.FunctionType) -> dict[str, Any]:
-        names = {name for code in _codes(function.__code__) for name in code.co_names}
+        names = {name for code in codes(function.__code__) for name in code.co_names}
         space = function.__globals__
         return {name: space[name] for name in sorted(names) if name in space}
 
@@ -151,18 +148,18 @@ class _Survey:
             "defaults": self._value(function.__defaults__, 0),
             "keywords": self._value(function.__kwdefaults__, 0),
         }
-        for name, value in _cells(function).items():
+        for name, value in cells(function).items():
             around[f"free {name}"] = self._constant(None, name, value)
         for name, value in self._globals(function).items():
             around[f"global {name}"] = self._constant(function.__globals__, name, value)
         self.parts.append(
-            [function.__module__, function.__qualname__, _code(code, doc=doc), around]
+            [function.__module__, function.__qualname__, code_form(code, doc=doc), around]
         )
 
     def _constant(self, space: Mapping[str, Any] | None, name: str, value: Any) -> Any:
         if name in self._stored:
             return None
-        if space is not None and _is(value, _CONSTANTS):
+        if space is not None and is_a(value, CONSTANTS):
             self.watched.append((space, name, value))
         return self._value(value, 0)
 
@@ -195,14 +192,14 @@ class _Survey:
         """The constants among the attributes: those that the code names, and an object's texts."""
         if depth > _DEEPEST or not _holds_names(value):
             return None
-        space = _held(value)
+        space = held(value)
         texts = not isinstance(value, (type, types.ModuleType))
         found: dict[str, Any] = {}
         for name in sorted(space):
             inner = space[name]
             named = name in self._names or (texts and isinstance(inner, str))
             if named and name not in self._stored and not SECRET.search(name):
-                if _is(inner, _TEXTS):
+                if is_a(inner, _TEXTS):
                     self.watched.append((space, name, inner))
                 found[name] = self._value(inner, depth + 1)
         return found
@@ -228,16 +225,8 @@ def _registered(value: object) -> dict[str, Any] | None:
     return named if any(isinstance(each, _CODE) for each in named.values()) else None
 
 
-def _is(value: object, kinds: tuple[type[object], ...]) -> bool:
-    return isinstance(value, kinds)
-
-
 def _name(kind: Any) -> str:
     return name_of_class(kind)
-
-
-def _held(value: Any) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value.__dict__)
 
 
 @functools.cache
@@ -270,60 +259,6 @@ def _package(fn: Any) -> str:
     return str(module).partition(".")[0]
 
 
-def _cells(function: types.FunctionType) -> dict[str, Any]:
-    """The values of the free variables."""
-    found: dict[str, Any] = {}
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            found[name] = cell.cell_contents
-        except ValueError:  # not bound yet
-            continue
-    return found
-
-
-def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    yield code
-    for each in code.co_consts:
-        if isinstance(each, types.CodeType):
-            yield from _codes(each)
-
-
-def _code(code: types.CodeType, *, doc: bool = True) -> Any:
-    """What runs: not the lines it stands in."""
-    consts = [*code.co_consts]
-    if not doc and consts and isinstance(consts[0], str) and code.co_name not in _HAS_NO_DOC:
-        consts[0] = None
-    return (
-        "code",
-        code.co_code,
-        [_code(each) if isinstance(each, types.CodeType) else canonical(each) for each in consts],
-        [*code.co_names],
-        [*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]],
-        [*code.co_freevars],
-        [code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags],
-        code.co_exceptiontable,
-    )
-
-
-def callable_form(value: Any) -> Any:
-    """The form of a callable that is given as an argument; None for what only happens to be one.
-
-    Raises:
-        NoForm: where it holds on to something that has none.
-    """
-    if isinstance(value, functools.partial):
-        inner = [canonical(value.func), canonical([*value.args]), canonical(value.keywords)]
-        return "partial", *inner
-    if isinstance(value, types.MethodType):
-        return "method", canonical(value.__self__), canonical(value.__func__)
-    if isinstance(value, (types.BuiltinFunctionType, types.MethodWrapperType)):
-        owner: Any = value.__self__
-        if not isinstance(owner, types.ModuleType):
-            return "method", canonical(owner), value.__name__
-        return "function", owner.__name__, value.__name__
-    return _function_form(value) if isinstance(value, types.FunctionType) else None
-
-
 class _Forms(threading.local):
     """The functions whose forms this thread has made, or is making, for the key under way."""
 
@@ -335,7 +270,7 @@ _forms: Final = _Forms()
 
 
 @contextlib.contextmanager
-def _each_once() -> Generator[dict[int, Any]]:
+def each_once() -> Generator[dict[int, Any]]:
     """Take no function apart twice: those in a registry may each read it."""
     known = _forms.known
     if known is not None:
@@ -346,50 +281,3 @@ def _each_once() -> Generator[dict[int, Any]]:
         yield known
     finally:
         _forms.known = None
-
-
-def _function_form(value: types.FunctionType) -> Any:
-    with _each_once() as known:
-        found = known.get(id(value))
-        if found is None:
-            known[id(value)] = "function", value.__module__, value.__qualname__  # within itself
-            for each in _cells(value).values():
-                packed(each)
-            told = {name: _annotation(each) for name, each in value.__annotations__.items()}
-            form = sha256(Fingerprint(value).form()).digest()  # of one length, however deep
-            found = known[id(value)] = "function", value.__doc__, told, form
-        return found
-
-
-def _annotation(value: Any) -> Any:
-    return value if isinstance(value, str) else canonical(value)
-
-
-_schemas: Final[weakref.WeakKeyDictionary[type[Any], Any]] = weakref.WeakKeyDictionary()
-
-
-def class_form(kind: Any) -> Any:
-    """The form of a class: the schema of a pydantic model, what is written in it of any other."""
-    name = name_of_class(kind)
-    if hasattr(kind, "__pydantic_core_schema__"):
-        if kind in _schemas:
-            return _schemas[kind]
-        try:
-            form = _schemas[kind] = "type", name, canonical(kind.model_json_schema())
-            return form
-        except Exception:  # a field that JSON has no schema for
-            return "type", name, [*map(str, kind.model_fields.values())]
-    if kind.__module__ == "builtins":
-        return "type", name
-    held: dict[str, Any] = {}
-    for key, each in _held(kind).items():
-        if isinstance(each, types.FunctionType):
-            held[key] = _code(each.__code__)
-        elif _is(each, _CONSTANTS) and key != "__module__":
-            try:
-                packed(each)
-            except NoForm:
-                continue
-            held[key] = each
-    told = {key: str(each) for key, each in _held(kind).get("__annotations__", {}).items()}
-    return "type", name, canonical(held), told

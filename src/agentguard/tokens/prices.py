@@ -139,7 +139,8 @@ def price(
         >>> price("my-model", Usage(1000, 100)) is None
         True
     """
-    if not isinstance(usage, Usage):
+    given: object = usage
+    if type(given) is not Usage:
         raise TypeError(
             "prices.price() takes a Usage, since providers mean different things by the same names. Of "
             "an SDK's answer write usage_of(answer.usage), from agentguard.providers.usage"
