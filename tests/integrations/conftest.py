@@ -6,6 +6,7 @@ from tests.providers.sdk_targets import version
 
 NEEDS = {
     "test_cache_clients.py": "openai",
+    "test_cache_edges.py": "openai",
     "test_cache_google.py": "google-genai",
     "test_cache_langchain.py": "langchain-openai",
     "test_cache_litellm.py": "litellm",

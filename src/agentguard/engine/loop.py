@@ -66,15 +66,24 @@ async def kept(pending: Awaitable[Any]) -> None:
 def _begun(pending: Awaitable[Any]) -> asyncio.Task[None]:
     import asyncio
 
+    begun = False
+
     async def logged() -> None:
+        nonlocal begun
+        begun = True
         try:
             await pending
         except Exception as error:
             trouble("clean-up after a call", error)
 
+    def ended(task: asyncio.Task[None]) -> None:
+        held.discard(task)
+        if not begun:  # asyncio.run cancels at its end what has not taken its first step, too
+            _give_up_later(_begun(pending))
+
     task = asyncio.get_running_loop().create_task(logged())
     held.add(task)
-    task.add_done_callback(held.discard)
+    task.add_done_callback(ended)
     return task
 
 
