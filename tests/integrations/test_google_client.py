@@ -473,6 +473,7 @@ async def test_other_requests_to_models_are_guarded(
     provider: FakeProvider, name: str, asynchronous: bool, vertex: bool
 ):
     """Embeddings, images and videos run through the same policies."""
+    provider.always(fault.status(503))
     with client_of(provider, vertexai=vertex) as original:
         client = guard(fallback(lambda **_: "instead", on=Exception))(original)
         models: Any = client.aio.models if asynchronous else client.models
