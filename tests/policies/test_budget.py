@@ -477,7 +477,8 @@ async def test_a_call_that_expects_more_than_the_limit_waits_for_others(exceeded
         else:
             with pytest.raises(errors.BudgetExceeded, match="calls under way hold") as caught:
                 await ask()
-            assert caught.value.retry_after == 1
+            assert caught.value.retry_after is not None
+            assert 0 < caught.value.retry_after <= 1  # less where the half hour is nearly over
             assert caught.value.least == 1
         await first
 
