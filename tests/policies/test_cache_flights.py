@@ -574,3 +574,45 @@ def test_a_forked_child_waits_for_nobody() -> None:
         assert policy.flights._under_way == {}
         gate.open.set()
         assert leader.result(10) == "answer"
+
+
+ALL_AT_ONCE = pytest.param(
+    (0, 1, 2),
+    marks=pytest.mark.xfail(
+        strict=False,
+        reason="where all are cancelled in the very turn in which the stream lands, it stays open "
+        "until the next caller of the same request reads it, and its flight with it",
+    ),
+)
+
+
+@pytest.mark.parametrize("after", range(12))
+@pytest.mark.parametrize("who", [(0,), (1,), (0, 1), ALL_AT_ONCE], ids=str)
+async def test_readers_are_cancelled_at_any_time(
+    letters: Any, who: tuple[int, ...], after: int
+) -> None:
+    """The others get the whole stream; of those who left nothing stays open, and nobody complains."""
+    complaints: list[Any] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, complaint: complaints.append(complaint))
+    policy = cache()
+    ask = policy(letters)
+    readers = [asyncio.create_task(read(ask("?")))]
+    await asyncio.sleep(0.001)
+    readers += [asyncio.create_task(read(ask("?"))) for _ in range(2)]
+    await asyncio.sleep(0.001 * after)
+    for index in who:
+        readers[index].cancel()
+    ended = await asyncio.gather(*readers, return_exceptions=True)
+    for index, items in enumerate(ended):
+        cancelled = index in who and isinstance(items, asyncio.CancelledError)
+        assert cancelled or items == list("abcde")
+    for _ in range(200):  # clean-up goes on behind who was cancelled
+        await asyncio.sleep(0.01)
+        if letters.calls == letters.closed:
+            break
+    gc.collect()
+    assert letters.calls == letters.closed
+    assert policy.flights._under_way == {}
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert complaints == []
