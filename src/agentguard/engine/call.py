@@ -149,6 +149,11 @@ class Call:
             attempt.call.runtime.acted = self.target.name
             attempt = attempt.call.scope.attempt
 
+    def restore(self, text: str) -> str:
+        """The text as its reader will see it: what `mask_pii`, further out, has masked is put back."""
+        vault = self.scope.vault
+        return text if vault is None else vault.restore(text)
+
     async def run(self, target: Target, **changes: Any) -> Reply:
         """Invoke `target` as an attempt of this call, past the chain inside the asking policy."""
         from agentguard.engine.chain import invoke

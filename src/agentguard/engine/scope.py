@@ -8,7 +8,7 @@ the variable holds the attempt itself, so that calls made inside know whose chil
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 from agentguard.engine import arguments, clock
 from agentguard.engine.limits import Deadline, narrower
@@ -23,9 +23,26 @@ if TYPE_CHECKING:
     from agentguard.engine.chain import Policy
     from agentguard.events import Listener
 
-__all__ = ["Block", "Scope", "context", "current", "deadline", "restore", "surrounding"]
+__all__ = [
+    "Block",
+    "Restores",
+    "Scope",
+    "context",
+    "current",
+    "deadline",
+    "restore",
+    "surrounding",
+]
 
 _NOTHING: Final[Mapping[str, object]] = {}
+
+
+class Restores(Protocol):
+    """Knows what the placeholders of a masked call stand for."""
+
+    def restore(self, text: str, /) -> str:
+        """The text with what its placeholders stand for."""
+        ...
 
 
 class Scope:
@@ -40,6 +57,7 @@ class Scope:
         attempt: the attempt this scope runs in, or None outside guarded calls.
         bypass: whether guarded callables run as if they were bare (`testing.disabled`).
         caching: "bypass" or "refresh" where caches are told to do so, else None.
+        vault: what was masked in the call that this scope is inside of, or None.
     """
 
     __slots__ = (
@@ -53,6 +71,7 @@ class Scope:
         "outer",
         "policies",
         "tags",
+        "vault",
     )
 
     def __init__(
@@ -66,6 +85,7 @@ class Scope:
         attempt: Attempt | None = None,
         bypass: bool = False,
         caching: Literal["bypass", "refresh"] | None = None,
+        vault: Restores | None = None,
     ) -> None:
         self.tags = tags
         self.deadline = deadline
@@ -75,6 +95,7 @@ class Scope:
         self.attempt = attempt
         self.bypass = bypass
         self.caching: Literal["bypass", "refresh"] | None = caching
+        self.vault = vault
         self.outer: Scope | Attempt | None = None
         self.block: Block | None = None
 
@@ -89,6 +110,7 @@ class Scope:
             "attempt": self.attempt,
             "bypass": self.bypass,
             "caching": self.caching,
+            "vault": self.vault,
         }
         return Scope(**(kept | changes))
 
