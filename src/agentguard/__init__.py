@@ -17,10 +17,13 @@ from agentguard.engine.call import Attempt, Call, Outcome
 from agentguard.engine.carry import carry
 from agentguard.engine.chain import Next, Policy
 from agentguard.engine.flush import flush
+from agentguard.engine.gate import Window
 from agentguard.engine.guard import guard
+from agentguard.engine.judging import Answer, Judge, judged
 from agentguard.engine.recorded import record
 from agentguard.engine.reply import Reply, observe
 from agentguard.engine.scope import context, deadline
+from agentguard.engine.verdict import Finding, reask, replace, shadow, stop
 from agentguard.explain import describe, explain
 from agentguard.integrations.sse import sse
 from agentguard.policies.breaker import breaker
@@ -39,13 +42,17 @@ from agentguard.usage import usage
 __version__ = "0.1.0"
 
 __all__ = [
+    "Answer",
     "Attempt",
     "Call",
+    "Finding",
+    "Judge",
     "Next",
     "Outcome",
     "Policy",
     "Reply",
     "RetryBudget",
+    "Window",
     "breaker",
     "budget",
     "cache",
@@ -62,13 +69,18 @@ __all__ = [
     "fallback",
     "flush",
     "guard",
+    "judged",
     "observe",
     "prices",
     "prompt_cache",
+    "reask",
     "record",
+    "replace",
     "report",
     "retry",
+    "shadow",
     "sse",
+    "stop",
     "timeout",
     "usage",
 ]

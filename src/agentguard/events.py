@@ -14,7 +14,7 @@ A listener is a function of one event:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +48,7 @@ __all__ = [
     "LateResult",
     "Listener",
     "PrefixChanged",
+    "Rejected",
     "Retried",
     "StoreFailed",
     "TimedOut",
@@ -277,6 +278,21 @@ class PrefixChanged(Event):
     where: str
     position: int | None
     cause: str | None
+
+
+@dataclass(slots=True)
+class Rejected(Event):
+    """A policy refused a request or an answer, or would have: with `shadow` it let it through.
+
+    `what` is "request" or "answer", `rules` names what was broken, `then` says what followed:
+    "stop", "reask", "replace".
+    """
+
+    policy: str
+    what: Literal["request", "answer"]
+    rules: tuple[str, ...]
+    then: str
+    shadow: bool
 
 
 @dataclass(slots=True)

@@ -150,6 +150,10 @@ def _policy(event: events.Event) -> str:  # noqa: C901, PLR0912  a case for each
             return f"timed out: {bound}={seconds:g} s"
         case events.Blind(policies=policies):
             return f"no model call was seen by {', '.join(policies)}"
+        case events.Rejected(policy=policy, what=what, rules=rules, then=then, shadow=shadow):
+            did = "would have refused" if shadow else "refused"
+            follows = "" if shadow or then == "stop" else f", then {then}"
+            return f"{policy} {did} the {what}: {', '.join(rules)}{follows}"
         case events.PrefixChanged(where=where, position=position, cause=cause):
             at = "" if position is None else f" from character {position:,}"
             return f"the prompt keeps changing in {where}{at}{f': {cause}' if cause else ''}"

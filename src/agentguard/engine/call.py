@@ -10,20 +10,23 @@ from agentguard.engine.loop import finish_later, kept
 from agentguard.engine.lost import lost, put_aside, settle_lost
 from agentguard.engine.records import AttemptRecord
 from agentguard.engine.trouble import trouble
-from agentguard.errors import Partial
+from agentguard.engine.verdict import refusal, stop
+from agentguard.errors import InputRejected, OutputRejected, Partial
 from agentguard.providers.failures import classify
 from agentguard.providers.pickling import let_cross
 from agentguard.providers.shapes import Reading, shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Iterable
+    from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 
+    from agentguard.engine.chain import Policy
     from agentguard.engine.limits import Deadline
     from agentguard.engine.records import CallRecord
     from agentguard.engine.reply import Reply
     from agentguard.engine.runtime import Runtime
     from agentguard.engine.scope import Scope
     from agentguard.engine.target import Target
+    from agentguard.engine.verdict import Finding, Then
     from agentguard.events import Event
     from agentguard.providers.usage import Usage
 
@@ -141,6 +144,36 @@ class Call:
         """Build the event and pass it to the listeners, if there are any."""
         if self.record is not None:
             announce(self.scope, self.record, event(self.record, *args, **kwargs))
+
+    def reject(
+        self,
+        policy: Policy,
+        findings: Sequence[Finding],
+        then: Then = stop,
+        error: type[InputRejected | OutputRejected] = InputRejected,
+    ) -> bool:
+        """Refuse, for what `policy` has found: every judging policy does it through here.
+
+        Args:
+            policy: that judges. One that is shadowed only reports.
+            findings: at least one.
+            then: what follows. With `stop` the error is raised here.
+            error: `errors.InputRejected`, or `errors.OutputRejected` for an answer.
+
+        Returns:
+            Whether the caller has to do what `then` says.
+        """
+        from agentguard import events
+
+        rules = tuple(dict.fromkeys(each.rule for each in findings))
+        what: Literal["request", "answer"] = "request" if error is InputRejected else "answer"
+        word = type(then).__name__.lower()
+        self.emit(events.Rejected, policy.name, what, rules, word, policy.shadowed)
+        if policy.shadowed:
+            return False
+        if then is stop:
+            raise error(refusal(policy, self.target.name, findings, what), findings=findings)
+        return True
 
     def acts(self) -> None:
         """Tell the calls around this one that a tool runs: what has effects is not replayed."""

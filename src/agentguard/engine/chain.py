@@ -58,6 +58,12 @@ class Policy:
     needs_model: bool = False
     """Whether it can do nothing where no model call is seen, as one that counts tokens."""
 
+    refuses: bool = False
+    """Whether it judges and refuses through `call.reject`, so that `shadow(policy)` can stand."""
+
+    shadowed: bool = False
+    """Whether it only reports what it would refuse."""
+
     spelled: str | None = None
     """How the user wrote it, for `repr`."""
 

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 __all__ = ["CANONICAL", "place", "unsafe"]
 
 CANONICAL: Final[tuple[str, ...]] = (
+    "validate_input",
+    "mask_pii",
     "cache",
+    "screen_injection",
+    "moderate",
+    "validate_output",
+    "ground",
     "budget",
     "fallback",
     "retry",

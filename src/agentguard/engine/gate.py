@@ -1,0 +1,209 @@
+"""A stream behind a judge: what has come is let through when it was found to be good.
+
+Text is judged in windows that overlap. Nothing is shown before it was judged together with what
+follows it within the overlap, and nothing that was shown is taken back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from agentguard.engine import arguments
+from agentguard.engine.call import Attempt
+from agentguard.engine.drive import Ended, drive
+from agentguard.engine.reply import Reply, Source
+from agentguard.providers.shapes import Reading, shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Self
+
+    from agentguard.engine.call import Call
+
+    Look = Callable[[str, str], Awaitable["str | None"]]
+
+__all__ = ["Window", "gated", "shown"]
+
+_SHOWN: Final = frozenset({"content", "text", "refusal"})
+"""How the channels end that the user reads: not tool arguments, not reasoning."""
+
+
+class Window:
+    """How much of a stream is judged at a time.
+
+    Args:
+        size: characters that are gathered before they are judged.
+        overlap: characters on either side of what is let through that are judged with it: as many
+            as what is looked for is long.
+        delay: seconds after which what is held is judged and let through when the next item comes,
+            though the window is not full. It bounds what the judge adds to a slow stream.
+
+    Examples:
+        >>> from agentguard import Window
+        >>> Window(size=400)
+        Window(size=400, overlap=50, delay=0.5)
+    """
+
+    __slots__ = ("delay", "overlap", "size")
+
+    def __init__(self, size: int = 200, overlap: int = 50, delay: float = 0.5) -> None:
+        self.size = arguments.count("Window", "size", size)
+        self.overlap = arguments.count("Window", "overlap", overlap, 0)
+        self.delay = arguments.seconds("Window", "delay", delay, zero=True)
+
+    def __repr__(self) -> str:
+        return f"Window(size={self.size}, overlap={self.overlap}, delay={self.delay:g})"
+
+
+def gated(call: Call, reply: Reply, source: Source, window: Window, look: Look) -> Reply:
+    """The stream, of which each part is shown when `look` has let it through.
+
+    Args:
+        call: of the policy that judges.
+        reply: of the chain inside.
+        source: its stream.
+        window: how much is looked at together.
+        look: given what was shown before, as far as it overlaps, and what comes next: raises, or
+            returns a text to say instead of the rest, or None.
+    """
+    gate = _AsyncGate if source.runtime.is_async else _Gate
+    began, runtime = reply.attempt, reply.attempt.call.runtime
+    attempt = Attempt(call)
+    attempt.started, attempt.first = began.started, began.first
+    reader = gate(source, window, look)
+    outer = Source(attempt, reader, reader.step)
+    outer.runtime, outer.deadline, outer.origin = source.runtime, None, source.origin
+    if runtime.open is not None and source in runtime.open:  # the gate closes it from here on
+        runtime.open[runtime.open.index(source)] = outer
+    return Reply(began, None, outer)
+
+
+class _Gate:
+    """Takes items in, and lets them out."""
+
+    step: Callable[[], Any]
+
+    def __init__(self, source: Source, window: Window, look: Look) -> None:
+        self.source = source
+        self.window = window
+        self.look = look
+        self.reading = Reading()
+        self.read = 0  # how many of its parts are in `text`
+        self.text = ""  # held and what was shown before it
+        self.shown = 0  # how much of it was shown
+        self.judged = 0  # up to where it was found to be good
+        self.held: deque[tuple[Any, int]] = deque()  # items, and where in `text` each ends
+        self.ready: deque[Any] = deque()
+        self.since: float | None = None  # when the oldest held text came
+        self.ended: Ended | None = None
+        self.step = self.__next__
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        item = drive(self.take())
+        if type(item) is Ended:
+            raise StopIteration(item.value)
+        return item
+
+    def close(self) -> None:
+        """Read no further."""
+        drive(self.source.close())
+
+    def forsake(self) -> None:
+        """The event loop is gone: settle the stream, as far as that is possible."""
+        self.source.forsake()
+        drive(self.source.close())
+
+    async def take(self) -> Any:
+        """The next item that may be shown, or `Ended`."""
+        while not self.ready:
+            if self.ended is not None:
+                return self.ended
+            item = await self.source.pull()
+            if type(item) is Ended:
+                self.ended = item
+                await self._judge(whole=True)
+                continue
+            self._hold(item)
+            if len(self.text) - self.judged >= self.window.size:
+                await self._judge(whole=False)
+            elif self.since is not None and self._now() - self.since >= self.window.delay:
+                await self._judge(whole=True)
+        return self.ready.popleft()
+
+    def _hold(self, item: Any) -> None:
+        shape_of(item).read(item, self.reading)
+        parts = self.reading.parts
+        new = "".join(parts[self.read :])
+        self.read = len(parts)
+        self.text += new
+        if new and self.since is None:
+            self.since = self._now()
+        if not new and not self.held:
+            self.ready.append(item)
+        else:
+            self.held.append((item, len(self.text)))
+
+    async def _judge(self, *, whole: bool) -> None:
+        """Look at what has come; let through what has `overlap` behind it, or all of it."""
+        overlap = self.window.overlap
+        start = max(0, self.shown - overlap)
+        if len(self.text) > self.judged:
+            instead = await self.look(self.text[start : self.shown], self.text[self.shown :])
+            if instead is not None:
+                await self._say(instead)
+                return
+        self.judged = len(self.text)
+        until = self.judged if whole else self.judged - overlap
+        while self.held and self.held[0][1] <= until:
+            item, self.shown = self.held.popleft()
+            self.ready.append(item)
+        self.since = self._now() if self.held else None
+        drop = max(0, self.shown - overlap)
+        self.text = self.text[drop:]
+        self.shown, self.judged = self.shown - drop, self.judged - drop
+        self.held = deque((item, end - drop) for item, end in self.held)
+
+    async def _say(self, text: str) -> None:
+        """End the stream with this text, in place of what was held."""
+        for item, _ in self.held:
+            shape = shape_of(item)
+            channel = next((each for each, _ in shape.split(item) if shown(each)), None)
+            if channel is not None:
+                carried = shape.carrier(item, channel, text)
+                if carried is not None:
+                    self.ready.append(carried)
+                    break
+        self.held.clear()
+        self.ended = Ended()
+        await self.source.close()
+
+    def _now(self) -> float:
+        return self.source.runtime.monotonic()
+
+
+class _AsyncGate(_Gate):
+    def __init__(self, source: Source, window: Window, look: Look) -> None:
+        super().__init__(source, window, look)
+        self.step = self.__anext__
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        item = await self.take()
+        if type(item) is Ended:
+            raise StopAsyncIteration
+        return item
+
+    async def aclose(self) -> None:
+        """Read no further."""
+        await self.source.close()
+
+
+def shown(channel: object) -> bool:
+    """Whether the user reads this channel: not tool arguments, not reasoning."""
+    return isinstance(channel, tuple) and bool(channel) and channel[-1] in _SHOWN
