@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from agentguard.providers.shapes import ALL, WHOLE, shape_of
+from agentguard.providers.shapes import ALL, WHOLE
+from agentguard.providers.structured import changing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -62,17 +63,17 @@ class Channels:
     __slots__ = ("_closed", "_lines", "_makers")
 
     def __init__(self) -> None:
-        self._makers: list[Callable[[], Step]] = []
+        self._makers: list[tuple[Callable[[], Step], Callable[[], Step]]] = []
         self._lines: dict[Hashable, _Line] = {}
         self._closed: dict[Hashable, _Line] = {}
 
-    def add(self, make: Callable[[], Step]) -> None:
-        """Put a policy's step behind those that are there."""
-        self._makers.append(make)
+    def add(self, make: Callable[[], Step], make_source: Callable[[], Step] | None = None) -> None:
+        """Put a policy's step behind those that are there; `make_source` is for JSON source."""
+        self._makers.append((make, make_source or make))
 
     def feed(self, item: Any) -> list[Any]:
         """The items that go out for `item`: what its closing channels held back, and itself."""
-        shape = shape_of(item)
+        shape = changing(item)
         texts: dict[Hashable, str] = {}
         wholes: list[tuple[Hashable, Hashable, str]] = []
         for channel, text in shape.split(item):
@@ -82,7 +83,7 @@ class Channels:
                 continue
             line = self._lines.get(channel)
             if line is None:
-                line = self._lines[channel] = _Line([make() for make in self._makers])
+                line = self._lines[channel] = self._line(channel)
             line.item = item
             texts[channel] = line.feed(text)
         before: list[Any] = []
@@ -111,17 +112,28 @@ class Channels:
 
     def all(self, item: Any) -> Any:
         """A whole, unary answer with all its texts changed."""
-        shape = shape_of(item)
-        texts = {channel: self._alone(text) for channel, text in shape.split(item)}
+        shape = changing(item)
+        texts = {channel: self._alone(channel, text) for channel, text in shape.split(item)}
         return shape.join(item, texts)
 
     def _whole(self, channel: Hashable, text: str) -> str:
         line = self._lines.get(channel) or self._closed.get(channel)
-        return self._alone(text) if line is None else "".join(line.out)
+        return self._alone(channel, text) if line is None else "".join(line.out)
 
-    def _alone(self, text: str) -> str:
-        line = _Line([make() for make in self._makers])
+    def _alone(self, channel: Hashable, text: str) -> str:
+        line = self._line(channel)
         return line.feed(text) + line.flush()
+
+    def _line(self, channel: Hashable) -> _Line:
+        source = isinstance(channel, tuple) and _is_source(cast("tuple[Hashable, ...]", channel))
+        return _Line([(make_source if source else make)() for make, make_source in self._makers])
+
+
+def _is_source(channel: tuple[Hashable, ...]) -> bool:
+    inner = channel[-1:]
+    return inner == ("json",) or (
+        channel[:1] == (WHOLE,) and isinstance(inner[0], tuple) and _is_source(inner[0])
+    )
 
 
 def _repeated(channel: Hashable) -> Hashable | None:
@@ -135,5 +147,5 @@ def _within(channel: Hashable, key: tuple[Hashable, ...]) -> bool:
 
 
 def _carry(line: _Line, channel: Hashable, text: str) -> Iterable[Any]:
-    carrier = shape_of(line.item).carrier(line.item, channel, text)
+    carrier = changing(line.item).carrier(line.item, channel, text)
     return () if carrier is None else (carrier,)

@@ -62,19 +62,26 @@ class Reply:
         """Whether the answer is a stream."""
         return self.source is not None
 
-    def transform(self, make_step: Callable[[], Step]) -> None:
+    def transform(
+        self, make_step: Callable[[], Step], *, source: Callable[[], Step] | None = None
+    ) -> None:
         """Change the answer's texts: a step of its own for each text channel.
 
         Policies further in have been applied before, those further out come after.
+
+        Args:
+            make_step: makes a step.
+            source: makes one for JSON source, such as the arguments of a tool call: what it puts in
+                must be escaped as in a JSON string. By default `make_step` serves it, too.
         """
         if self.source is None:
             channels = Channels()
-            channels.add(make_step)
+            channels.add(make_step, source)
             self.value = channels.all(self.value)
         else:
             if self.source.channels is None:
                 self.source.channels = Channels()
-            self.source.channels.add(make_step)
+            self.source.channels.add(make_step, source)
 
     async def answer(self, *, hold: str | None = None) -> Any:
         """The whole answer, for a verdict: of a stream its joined text, or the list of its items.
