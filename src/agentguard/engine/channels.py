@@ -125,15 +125,14 @@ class Channels:
         return line.feed(text) + line.flush()
 
     def _line(self, channel: Hashable) -> _Line:
-        source = isinstance(channel, tuple) and _is_source(cast("tuple[Hashable, ...]", channel))
+        source = _is_source(channel)
         return _Line([(make_source if source else make)() for make, make_source in self._makers])
 
 
-def _is_source(channel: tuple[Hashable, ...]) -> bool:
-    inner = channel[-1:]
-    return inner == ("json",) or (
-        channel[:1] == (WHOLE,) and isinstance(inner[0], tuple) and _is_source(inner[0])
-    )
+def _is_source(channel: Any) -> bool:
+    """Whether what flows there is the source of JSON."""
+    key: tuple[Any, ...] = channel if isinstance(channel, tuple) else ()
+    return key[-1:] == ("json",) or (key[:1] == (WHOLE,) and _is_source(key[1]))
 
 
 def _repeated(channel: Hashable) -> Hashable | None:

@@ -190,7 +190,8 @@ def _with(node: Any, values: dict[str | int, Any]) -> Any:
         members = list(node)
         for index, value in values.items():
             members[cast("int", index)] = value
-        return members if isinstance(node, list) else tuple(members)
+        make = getattr(node, "_make", tuple)  # a named tuple stays one
+        return members if isinstance(node, list) else make(members)
     if hasattr(node, "model_copy"):
         return node.model_copy(update=values)
     other = copy.copy(node)
