@@ -131,7 +131,7 @@ class Channels:
 
 def _is_source(channel: Any) -> bool:
     """Whether what flows there is the source of JSON."""
-    key: tuple[Any, ...] = channel if isinstance(channel, tuple) else ()
+    key = cast("tuple[Any, ...]", channel if isinstance(channel, tuple) else ())
     return key[-1:] == ("json",) or (key[:1] == (WHOLE,) and _is_source(key[1]))
 
 

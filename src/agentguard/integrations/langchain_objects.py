@@ -219,6 +219,8 @@ class _Fed(_RunnableMethod):
 class _Kept:
     """A stream that can be read again: it keeps what came."""
 
+    in_pieces = True  # its texts go on from item to item
+
     def __init__(self, source: Any) -> None:
         self._source = source
         self._came: list[Any] = []

@@ -127,7 +127,7 @@ def _raw(path: Path) -> tuple[Hashable, ...]:
 
 
 def _inside(path: Path, channel: Any) -> Hashable:
-    key: tuple[Any, ...] = channel if isinstance(channel, tuple) else (channel,)
+    key = cast("tuple[Any, ...]", channel if isinstance(channel, tuple) else (channel,))
     if key[0] == WHOLE:
         return WHOLE, _inside(path, key[1])
     return (_INSIDE, *path, *key)
@@ -154,5 +154,5 @@ def _nodes(node: Any, path: Path, above: set[int]) -> Iterator[tuple[Path, Any, 
 def _members(node: Any) -> Iterable[tuple[Any, Any]]:
     if sequence(node):
         return () if numbers(node) else enumerate(node)
-    known: Mapping[Any, Any] = node if isinstance(node, dict) else record_fields(node)
+    known = cast("Mapping[Any, Any]", node if isinstance(node, dict) else record_fields(node))
     return known.items()
