@@ -129,10 +129,10 @@ class Channels:
         return _Line([(make_source if source else make)() for make, make_source in self._makers])
 
 
-def _is_source(channel: Any) -> bool:
+def _is_source(channel: Hashable) -> bool:
     """Whether what flows there is the source of JSON."""
-    key = cast("tuple[Any, ...]", channel if isinstance(channel, tuple) else ())
-    return key[-1:] == ("json",) or (key[:1] == (WHOLE,) and _is_source(key[1]))
+    key = [*cast("tuple[Hashable, ...]", channel)] if isinstance(channel, tuple) else []
+    return key[-1:] == ["json"] or (key[:1] == [WHOLE] and _is_source(key[1]))
 
 
 def _repeated(channel: Hashable) -> Hashable | None:

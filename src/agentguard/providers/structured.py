@@ -126,8 +126,8 @@ def _raw(path: Path) -> tuple[Hashable, ...]:
     return (_RAW, *path, "json") if path and path[-1] in SOURCE else (_RAW, *path)
 
 
-def _inside(path: Path, channel: Any) -> Hashable:
-    key = cast("tuple[Any, ...]", channel if isinstance(channel, tuple) else (channel,))
+def _inside(path: Path, channel: Hashable) -> Hashable:
+    key = [*cast("tuple[Hashable, ...]", channel)] if isinstance(channel, tuple) else [channel]
     if key[0] == WHOLE:
         return WHOLE, _inside(path, key[1])
     return (_INSIDE, *path, *key)
