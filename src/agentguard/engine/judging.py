@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agentguard.engine.bill import Bill
 from agentguard.engine.gate import Window, gated, shown
+from agentguard.engine.marks import leave_partial
 from agentguard.engine.records import AttemptRecord
 from agentguard.engine.verdict import Finding, Then, reask, refusal, replace, stop
-from agentguard.errors import OutputRejected
+from agentguard.errors import OutputRejected, Partial
 from agentguard.providers.failures import classify
 from agentguard.providers.feedback import with_feedback
 from agentguard.providers.shapes import Reading, shape_of
@@ -18,7 +19,7 @@ from agentguard.providers.shapes import Reading, shape_of
 if TYPE_CHECKING:
     from agentguard.engine.call import Attempt, Call, Outcome
     from agentguard.engine.chain import Next, Policy
-    from agentguard.engine.reply import Reply
+    from agentguard.engine.reply import Reply, Source
 
 __all__ = ["Answer", "Hold", "Judge", "judged", "refuse_stream"]
 
@@ -136,12 +137,20 @@ async def _whole(call: Call, reply: Reply) -> Answer:
         value: Any = reply.value
         shape_of(value).read(value, reading)
     else:
-        items = await reply.source.hold()
+        items = await _held(reply.source)
         for item in items:
             shape_of(item).read(item, reading)
         texts = bool(items) and all(isinstance(item, str) for item in items)
         value = "".join(items) if texts else items
     return Answer(call, value, call.restore(reading.text), reading)
+
+
+async def _held(source: Source) -> list[Any]:
+    try:
+        return await source.hold()
+    except Exception as error:  # what was not judged is not shown by way of the error
+        leave_partial(error, Partial("", source.attempt.figures))
+        raise
 
 
 async def _findings(judge: Judge, answer: Answer) -> Sequence[Finding]:
