@@ -50,6 +50,29 @@ def test_any_word_is_a_tag():
         assert surrounding().tags == {"self": "1", "user": "u"}
 
 
+def test_known_data_is_no_tag():
+    """What the application knows is found by masks, and in no label or `repr`."""
+    block = context(user="u", known={"name": "Kim Minsu", "address": ["Seoul 1", "Busan 2"]})
+    with block:
+        with context(known={"name": "Lee"}):
+            assert surrounding().known[-1] == ("name", "Lee")
+        assert here() == {"user": "u"}
+        assert surrounding().known == (
+            ("name", "Kim Minsu"),
+            ("address", "Seoul 1"),
+            ("address", "Busan 2"),
+        )
+    assert surrounding().known == ()
+    assert "Kim" not in repr(block)
+
+
+@pytest.mark.parametrize("known", ["Kim", {"name": 1}, {"name": [None]}], ids=str)
+def test_known_data_is_texts(known):
+    """Anything but texts by their types is refused, unquoted."""
+    with pytest.raises(TypeError, match=r"context\(known=\)"):
+        context(known=known)
+
+
 async def test_blocks_work_with_async_with():
     """The same blocks serve `async with`."""
     async with context(user="u"), deadline(5), report():

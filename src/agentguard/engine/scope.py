@@ -15,7 +15,7 @@ from agentguard.engine.limits import Deadline, narrower
 from agentguard.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
     from typing import Self
 
@@ -58,6 +58,7 @@ class Scope:
         bypass: whether guarded callables run as if they were bare (`testing.disabled`).
         caching: "bypass" or "refresh" where caches are told to do so, else None.
         vault: what was masked in the call that this scope is inside of, or None.
+        known: personal data that the application knows: pairs of a type and a value.
     """
 
     __slots__ = (
@@ -67,6 +68,7 @@ class Scope:
         "caching",
         "deadline",
         "hooks",
+        "known",
         "listeners",
         "outer",
         "policies",
@@ -86,6 +88,7 @@ class Scope:
         bypass: bool = False,
         caching: Literal["bypass", "refresh"] | None = None,
         vault: Restores | None = None,
+        known: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self.tags = tags
         self.deadline = deadline
@@ -96,6 +99,7 @@ class Scope:
         self.bypass = bypass
         self.caching: Literal["bypass", "refresh"] | None = caching
         self.vault = vault
+        self.known = known
         self.outer: Scope | Attempt | None = None
         self.block: Block | None = None
 
@@ -111,6 +115,7 @@ class Scope:
             "bypass": self.bypass,
             "caching": self.caching,
             "vault": self.vault,
+            "known": self.known,
         }
         return Scope(**(kept | changes))
 
@@ -199,6 +204,9 @@ class context(Block):  # noqa: N801  a block reads like a verb, as contextlib.su
     Args:
         user: who asks.
         tenant: on whose account.
+        known: personal data that the application knows of whoever asks, by type, as in
+            {"name": "Kim Minsu", "address": [...]}: `mask_pii` finds it exactly. It is part of no
+            label, key or message, and does not cross into other processes.
         **tags: anything else to group by. Values are used as labels: put no secrets here.
 
     Examples:
@@ -207,19 +215,50 @@ class context(Block):  # noqa: N801  a block reads like a verb, as contextlib.su
         ...     pass
     """
 
-    def __init__(self, /, *, user: object = None, tenant: object = None, **tags: object) -> None:
+    def __init__(
+        self,
+        /,
+        *,
+        user: object = None,
+        tenant: object = None,
+        known: Mapping[str, str | Iterable[str]] | None = None,
+        **tags: object,
+    ) -> None:
         if user is not None:
             tags["user"] = user
         if tenant is not None:
             tags["tenant"] = tenant
         self.tags = tags
+        self._known = () if known is None else tuple(_known(known))
 
     def __repr__(self) -> str:
         return f"context({', '.join(f'{key}=...' for key in self.tags)})"
 
     def surround(self, outer: Scope) -> Scope:
         """Add these tags to those around."""
-        return outer.within(tags={**outer.tags, **self.tags})
+        known = self._known
+        return outer.within(
+            tags={**outer.tags, **self.tags},
+            known=(*outer.known, *known) if known else outer.known,
+        )
+
+
+def _known(given: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    if not isinstance(cast("object", given), dict):
+        raise TypeError(
+            'context(known=) takes a dict of types and values, as in {"name": "Kim Minsu"}, not '
+            f"{arguments.told(given)}"
+        )
+    for kind, value in given.items():
+        single = not isinstance(value, (list, tuple, set, frozenset))
+        for each in (value,) if single else cast("Iterable[object]", value):
+            if not isinstance(each, str):
+                raise TypeError(
+                    f"context(known=) takes texts, or lists of them: that of {kind!r} is "
+                    f"{arguments.told(each)}"
+                )
+            if each.strip():
+                yield kind, each
 
 
 class deadline(Block):  # noqa: N801
