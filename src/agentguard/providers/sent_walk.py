@@ -391,6 +391,11 @@ def record_fields(value: Any) -> Mapping[str, Any]:
 def _with(value: Any, changes: dict[str, Any]) -> Any:
     if hasattr(value, "__struct_fields__"):
         return sys.modules["msgspec"].structs.replace(value, **changes)
+    if hasattr(value, "__pydantic_fields_set__") and hasattr(value, "model_copy"):
+        other = value.model_copy()  # whose `update` takes what is cached on it for fields
+        for name, each in changes.items():
+            (vars(other) if name in vars(other) else other.__pydantic_extra__)[name] = each
+        return other
     return rebuilt(value, [((name,), each) for name, each in changes.items()])
 
 
