@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from decimal import Decimal
 
     from agentguard.engine.records import AttemptRecord, CallRecord
@@ -38,20 +38,24 @@ __all__ = [
     "CallEnded",
     "CallStarted",
     "Capped",
+    "CheckFailed",
     "CircuitClosed",
     "CircuitHalfOpened",
     "CircuitOpened",
     "CircuitRejected",
+    "DetectorFailed",
     "Event",
     "FellBack",
     "GaveUp",
     "LateResult",
     "Listener",
+    "Masked",
     "PrefixChanged",
     "Rejected",
     "Retried",
     "StoreFailed",
     "TimedOut",
+    "Unmasked",
     "Unpriced",
 ]
 
@@ -296,10 +300,46 @@ class Rejected(Event):
 
 
 @dataclass(slots=True)
+class CheckFailed(Event):
+    """A policy's check, such as "classify", raised `error`: the text counts as the policy was told."""
+
+    policy: str
+    check: str
+    error: str
+
+
+@dataclass(slots=True)
 class StoreFailed(Event):
     """A policy's store could not be reached; `then` says what the policy did instead."""
 
     store: str
+    error: str
+    then: str
+
+
+@dataclass(slots=True)
+class Masked(Event):
+    """Personal data and secrets were taken out of a request: how many hits of each type."""
+
+    counts: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class Unmasked(Event):
+    """An attachment went out as it was: `kind` is "image", "audio", "video", "file" or "bytes".
+
+    `where` is its place in the request, as in "messages[0].content[1]".
+    """
+
+    kind: str
+    where: str
+
+
+@dataclass(slots=True)
+class DetectorFailed(Event):
+    """A detector of personal data raised `error`; `then` says what followed."""
+
+    detector: str
     error: str
     then: str
 

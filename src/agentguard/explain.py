@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from agentguard.engine.decorate import guarded
 from agentguard.engine.guard import guard
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from agentguard.providers.endpoint import Endpoint
 
 __all__ = ["describe", "explain"]
+
+_UNKNOWN: Final = (
+    "which provider and model are called, unless the answer says so: guard the client itself, or "
+    "pass the response through record(...)"
+)
 
 
 def describe(fn: object) -> dict[str, Any]:
@@ -84,7 +89,7 @@ def explain(fn: object) -> str:
 
 def _most(facts: dict[str, Any]) -> str:
     most = f"One call can become at most {facts['requests']}"
-    if not facts["blind"]:
+    if _UNKNOWN not in facts["blind"]:
         return f"{most} requests."
     return f"{most} attempts. What a client used inside repeats by itself comes on top."
 
@@ -114,10 +119,9 @@ def _guard(guard: guard, seen: Endpoint | None = None, *, held: bool = False) ->
     requests *= 1 + own
     blind: list[str] = []
     if seen is not None and seen.provider is None:
-        blind.append(
-            "which provider and model are called, unless the answer says so: guard the client "
-            "itself, or pass the response through record(...)"
-        )
+        blind.append(_UNKNOWN)
+    for policy in guard.policies:
+        blind += policy.cannot_see(seen)
     return {
         "policies": [{"name": policy.name, **dict(policy.explain())} for policy in guard.policies],
         "provider": None if seen is None else seen.provider,

@@ -161,6 +161,12 @@ def _policy(event: events.Event) -> str:  # noqa: C901, PLR0912  a case for each
             return f"answered by the cache: {how}, {_ms(age)} old"
         case events.CacheSkipped(reason=reason):
             return f"not kept by the cache: {reason}"
+        case events.Masked(counts=counts):
+            return f"masked {', '.join(f'{n} {kind}' for kind, n in counts.items())}"
+        case events.Unmasked(kind=kind, where=where):
+            return f"not masked: {kind} at {where}"
+        case events.DetectorFailed(detector=detector, error=error, then=then):
+            return f"{detector} failed with {error}: {then}"
         case events.StoreFailed(store=store, then=then):
             return f"{store} could not be reached: {then}"
         case _:

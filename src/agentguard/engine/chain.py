@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from agentguard.engine.call import Call
     from agentguard.engine.target import Target
+    from agentguard.providers.endpoint import Endpoint
 
 __all__ = ["Next", "Policy", "invoke", "link"]
 
@@ -94,6 +95,10 @@ class Policy:
 
     def explain(self) -> Sequence[tuple[str, object]]:
         """The policy's settings, as `explain(fn)` and `describe(fn)` show them."""
+        return ()
+
+    def cannot_see(self, seen: Endpoint | None) -> Sequence[str]:
+        """Sentences for `explain` on what escapes it, given what is seen of the target."""
         return ()
 
     def __call__(self, fn: T) -> T:
