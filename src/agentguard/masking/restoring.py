@@ -1,0 +1,76 @@
+"""Values back in the place of placeholders, while a text arrives in pieces."""
+
+from __future__ import annotations
+
+import json as json_
+from typing import TYPE_CHECKING
+
+from agentguard.masking.placeholder import NUMBERED, SPELLED, canonical, first_begun
+
+if TYPE_CHECKING:
+    from agentguard.masking.vault import Vault
+
+__all__ = ["Restoring"]
+
+
+class Restoring:
+    """A step (`engine.channels.Step`) that restores what a vault holds.
+
+    Text goes out as soon as it can be no part of a placeholder: only the longest end of it is held
+    back that begins one which the vault knows, in any spelling.
+
+    Args:
+        vault: what is restored.
+        json: whether the text is JSON source: what is put in is escaped for a JSON string.
+
+    Attributes:
+        unknown: placeholders met whose number stands for nothing. They stay as they are.
+    """
+
+    __slots__ = ("_before", "_held", "_json", "_vault", "unknown")
+
+    def __init__(self, vault: Vault, *, json: bool = False) -> None:
+        self._vault = vault
+        self._json = json
+        self._held = ""
+        self._before = ""  # the character before: `XEMAIL_1` is no placeholder
+        self.unknown = 0
+
+    def feed(self, text: str) -> str:
+        """Take the next piece; return what can already go out."""
+        return self._out(text, last=False)
+
+    def flush(self) -> str:
+        """The text is complete: return what was held back."""
+        return self._out("", last=True)
+
+    def _out(self, text: str, *, last: bool) -> str:
+        live, beginnings = self._vault.live, self._vault.beginnings
+        text = self._before + self._held + text
+        begin = begun = len(self._before)
+        held = len(text) if last else first_begun(text, live, beginnings, begin)
+        out: list[str] = []
+        at = begin
+        while (found := SPELLED.search(text, at)) is not None and found.start() < held:
+            value = live.get(canonical(found[found.lastindex or 0]))
+            at = found.start() + 1
+            if value is not None:
+                out += (text[begin : found.start()], self._written(value))
+                begin = at = found.end()
+        held = max(held, begin)
+        out.append(text[begin:held])
+        self.unknown += self._unknown(text, begun, held)
+        self._held = text[held:]
+        self._before = text[held - 1 : held] if held else ""
+        return "".join(out)
+
+    def _unknown(self, text: str, begin: int, end: int) -> int:
+        live, kinds = self._vault.live, self._vault.kinds
+        return sum(
+            kind in kinds and f"{kind}_{found[2]}" not in live
+            for found in NUMBERED.finditer(text, begin, end)
+            for kind in (canonical(found[1]),)
+        )
+
+    def _written(self, value: str) -> str:
+        return json_.dumps(value, ensure_ascii=False)[1:-1] if self._json else value

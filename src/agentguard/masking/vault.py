@@ -1,0 +1,141 @@
+"""What stands for what in one request or one conversation."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from agentguard.masking import placeholder
+from agentguard.masking.alike import alike
+from agentguard.masking.restoring import Restoring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["Vault"]
+
+_BLOCK: Final = 1 << 16
+
+
+class Vault:
+    """Knows which placeholder stands for which value.
+
+    A vault belongs to one request, or to one conversation: whoever has it can restore what it
+    holds. It may be used by several threads and tasks at once. Its values appear in no `repr`, it
+    cannot be pickled or copied, and nothing of it is ever logged.
+
+    Examples:
+        >>> from agentguard import Masker
+        >>> masked, vault = Masker().mask("write to kim@example.com")
+        >>> masked, vault
+        ('write to <EMAIL_1>', Vault(email=1))
+        >>> vault.restore("I wrote to <EMAIL_1>.")
+        'I wrote to kim@example.com.'
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_last",
+        "_lock",
+        "_numbers",
+        "_taken",
+        "_withheld",
+        "beginnings",
+        "kinds",
+        "live",
+    )
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers: dict[tuple[str, str], int] = {}  # by type and what its spellings share
+        self._last: Counter[str] = Counter()
+        self._taken: set[str] = set()  # what texts contained before anything was masked
+        self._withheld: set[tuple[str, int]] = set()
+        # For steps that restore, read without the lock: each of them only ever grows.
+        self.live: dict[str, str] = {}
+        self.beginnings: set[str] = set()
+        self.kinds: set[str] = set()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many values of each type it can restore."""
+        with self._lock:
+            return self._counts()
+
+    def restore(self, text: str) -> str:
+        """The text with the values that its placeholders stand for, also where a model changed them.
+
+        A placeholder that stands for nothing stays as it is.
+        """
+        step = Restoring(self)
+        return step.feed(text) + step.flush()
+
+    def reserve(self, texts: Iterable[str]) -> None:
+        """Never give out the placeholders that these texts contain.
+
+        `Masker` does it for the texts it is given. Texts of one request that are masked one after
+        the other are to be reserved before the first of them, or masked by one `mask_all`.
+        """
+        for text in texts:
+            for block in range(0, len(text), _BLOCK):  # lets other threads run in between
+                found = placeholder.SPELLED.finditer(
+                    text, max(0, block - placeholder.LONGEST), block + _BLOCK
+                )
+                mentions = {placeholder.canonical(m[m.lastindex or 0]) for m in found}
+                with self._lock:
+                    self._taken |= mentions
+
+    def placeholder(self, kind: str, value: str, *, withheld: bool = False) -> str:
+        """The placeholder that stands for a value: one for all its spellings.
+
+        Args:
+            kind: the value's type, as in "email".
+            value: as it was written.
+            withheld: whether it must never be restored, as what a model made up.
+        """
+        key = (kind, alike(kind, value))
+        with self._lock:
+            number = self._numbers.get(key)
+            if number is None:
+                number = self._last[kind] + 1
+                while not self._taken.isdisjoint(placeholder.names(kind, number)):
+                    number += 1
+                self._numbers[key] = self._last[kind] = number
+                if withheld:
+                    self._withheld.add((kind, number))
+                else:
+                    self._keep(kind, number, value)
+            elif not withheld and (kind, number) in self._withheld:
+                self._withheld.discard((kind, number))  # now the user has written it as well
+                self._keep(kind, number, value)
+        return placeholder.of(kind, number)
+
+    def holds(self, kind: str, value: str) -> bool:
+        """Whether it can restore this value, in whatever spelling."""
+        key = (kind, alike(kind, value))
+        with self._lock:
+            number = self._numbers.get(key)
+            return number is not None and (kind, number) not in self._withheld
+
+    def _keep(self, kind: str, number: int, value: str) -> None:
+        self.kinds.add(kind.upper())
+        for name in placeholder.names(kind, number):
+            self.live[name] = value
+            self.beginnings.update(name[:size] for size in range(1, len(name) + 1))
+
+    def _counts(self) -> Counter[str]:
+        held = Counter(kind for kind, _ in self._numbers)
+        held.subtract(kind for kind, _ in self._withheld)
+        return +held
+
+    def __repr__(self) -> str:
+        return (
+            f"Vault({', '.join(f'{kind}={count}' for kind, count in sorted(self.counts.items()))})"
+        )
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Vault holds personal data: it is neither pickled nor copied. Keep the Vault object "
+            "itself for as long as its conversation lasts"
+        )
