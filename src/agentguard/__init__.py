@@ -30,9 +30,13 @@ from agentguard.policies.breaker import breaker
 from agentguard.policies.budget import budget
 from agentguard.policies.cache import cache
 from agentguard.policies.fallback import fallback
+from agentguard.policies.moderate import moderate
 from agentguard.policies.prompt_cache import prompt_cache
 from agentguard.policies.retry import retry
+from agentguard.policies.screen_injection import screen_injection
 from agentguard.policies.timeout import timeout
+from agentguard.policies.validate_input import validate_input
+from agentguard.policies.validate_output import validate_output
 from agentguard.report import report
 from agentguard.retrying.budget import RetryBudget
 from agentguard.tokens import prices
@@ -70,6 +74,7 @@ __all__ = [
     "flush",
     "guard",
     "judged",
+    "moderate",
     "observe",
     "prices",
     "prompt_cache",
@@ -78,9 +83,12 @@ __all__ = [
     "replace",
     "report",
     "retry",
+    "screen_injection",
     "shadow",
     "sse",
     "stop",
     "timeout",
     "usage",
+    "validate_input",
+    "validate_output",
 ]

@@ -42,11 +42,14 @@ FOUNDATIONS = {
     "engine",
     "errors",
     "events",
+    "moderating",
+    "screening",
     "prompt_caching",
     "providers",
     "retrying",
     "stores",
     "tokens",
+    "validating",
 }
 EXPORTING = {"metrics", "log", "trace"}
 
