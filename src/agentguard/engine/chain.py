@@ -82,6 +82,13 @@ class Policy:
         """Do something around `await next(call)`; return the reply, or another one."""
         return await next(call)
 
+    async def deliver(self, call: Call, reply: Reply) -> Reply:
+        """Make of the reply that comes out of the whole chain what the caller gets.
+
+        For what no policy further out, nor a cache, may see or keep. Innermost first.
+        """
+        return reply
+
     def check(self, target: Target) -> None:
         """Refuse a target that this policy cannot serve: called when a callable is decorated."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from agentguard import events
 from agentguard.engine import clock
 from agentguard.engine.call import Call, Outcome, announce
-from agentguard.engine.chain import invoke, link
+from agentguard.engine.chain import Policy, invoke, link
 from agentguard.engine.drive import AWAITABLE, HandBack, Stopped, drive, resume
 from agentguard.engine.generators import GeneratorFunction, copy_names, coroutine_function
 from agentguard.engine.loop import finish_later, in_loop, loop_or_refuse
@@ -56,7 +56,16 @@ class Guarded:
     `give` makes of a reply what the caller gets: by default the value, or a guarded stream.
     """
 
-    __slots__ = ("chain", "give", "guard", "needs_model", "options", "target", "wrapper")
+    __slots__ = (
+        "chain",
+        "deliveries",
+        "give",
+        "guard",
+        "needs_model",
+        "options",
+        "target",
+        "wrapper",
+    )
 
     def __init__(
         self,
@@ -73,6 +82,11 @@ class Guarded:
         self.target = Target(fn, name, tool=tool)
         self.chain = link(guard.policies)
         self.needs_model = any(policy.needs_model for policy in guard.policies)
+        self.deliveries = [
+            policy.deliver
+            for policy in reversed(guard.policies)
+            if type(policy).deliver is not Policy.deliver
+        ]
         for policy in guard.policies:
             policy.check(self.target)
         self.wrapper = self._wrap(fn)
@@ -113,6 +127,9 @@ class Guarded:
             if not isinstance(answer, Reply):
                 raise TypeError(_no_reply(answer))
             reply = answer
+            if self.deliveries and not scope.bypass:
+                for deliver in self.deliveries:
+                    reply = await deliver(call, reply)
             runtime.ended = True
             if runtime.open is not None or record is not None:
                 await _hand_over(call, reply)

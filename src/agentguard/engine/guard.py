@@ -186,6 +186,7 @@ class guard:  # noqa: N801  reads like a verb where it is used
 
             held = holder(fn)
             if held is not None:
+                _keeps_answers(self.policies, fn)
                 return cast("T", held(fn, self))
         refuse(fn)
         return cast("T", Guarded(self, cast("Any", fn), tool=tool).wrapper)
@@ -203,6 +204,16 @@ def _check(policies: tuple[object, ...]) -> None:
     for each in policies:
         if not isinstance(each, Policy):
             raise TypeError(_not_a_policy(each))
+
+
+def _keeps_answers(policies: tuple[Policy, ...], held: object) -> None:
+    """Those who hold a client or a model rely on what it answers with: no policy makes another."""
+    for each in policies:
+        if type(each).deliver is not Policy.deliver:
+            raise TypeError(
+                f"{each!r} returns something else than the answer, and {type(held).__name__} must answer "
+                "as itself: decorate the function that makes the call and reads the answer"
+            )
 
 
 def _not_a_policy(value: Any) -> str:
