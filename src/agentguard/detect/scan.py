@@ -1,0 +1,103 @@
+"""A text searched as it comes, in parts that nothing which follows can change."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from agentguard.detect import cuts
+from agentguard.detect.builtin import finders
+from agentguard.detect.found import Found
+from agentguard.detect.view import view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from agentguard.detect.found import Detector
+
+__all__ = ["Scan"]
+
+Part = tuple[str, list[Found]]
+"""A part of the text, and what is in it; places are counted from its beginning."""
+
+
+class Scan:
+    """Searches one text, which may come in pieces.
+
+    However it is cut into pieces, the same is found. Between two parts of a long text the
+    interpreter is let go of.
+
+    Args:
+        entities: which of the types that are built in; None for all.
+        detectors: others. With one a text is cut between lines only, and each is given a line.
+    """
+
+    __slots__ = ("_before", "_cut", "_detectors", "_finders", "_rest")
+
+    def __init__(
+        self, entities: frozenset[str] | None = None, detectors: Sequence[Detector] = ()
+    ) -> None:
+        self._finders = finders(entities)
+        self._detectors = detectors
+        self._cut = cuts.line if detectors else cuts.last
+        self._rest = ""
+        self._before = ""
+
+    def feed(self, text: str) -> Iterator[Part]:
+        """Take the next piece: the parts that are now decided."""
+        rest = self._rest + text if self._rest else text
+        at = 0
+        while at < len(rest):
+            block = rest[at : at + 2 * cuts.LONGEST]
+            end = self._cut(block, cuts.LONGEST)
+            if end == 0:
+                if len(block) <= cuts.LONGEST:
+                    break
+                end = cuts.LONGEST
+            yield self._search(block[:end])
+            at += end
+        self._rest = rest[at:]
+
+    def flush(self) -> Iterator[Part]:
+        """The text is complete: what was left."""
+        rest, self._rest = self._rest, ""
+        if rest:
+            yield self._search(rest)
+        self._before = ""
+
+    def _search(self, part: str) -> Part:
+        seen = view(part)
+        before = self._before
+        text = before + seen.text
+        found: list[Found] = []
+        for find in self._finders:
+            for start, end, kind, confidence in find(text):
+                if start >= len(before):
+                    span = seen.span(start - len(before), end - len(before))
+                    found.append(Found(*span, kind, confidence))
+        for detector in self._detectors:
+            found.extend(_by_lines(detector, part))
+        self._before = text[-cuts.BEFORE :]
+        if len(part) > cuts.LONGEST // 2:
+            time.sleep(0)  # whoever waits for the interpreter gets it
+        return part, resolved(found)
+
+
+def _by_lines(detector: Detector, part: str) -> Iterator[Found]:
+    at = 0
+    for each in part.splitlines(keepends=True):
+        for start, end, kind, confidence in detector.find(each):
+            if 0 <= start < end <= len(each):
+                yield Found(at + start, at + end, kind, confidence)
+        at += len(each)
+
+
+def resolved(found: Iterable[Found]) -> list[Found]:
+    """Of those that overlap the surer one, of equals the longer one; in order."""
+    ranked = sorted(found, key=lambda each: (-each.confidence, each.start - each.end, each.start))
+    kept: list[Found] = []
+    for each in ranked:
+        if all(each.end <= other.start or other.end <= each.start for other in kept):
+            kept.append(each)
+    kept.sort()
+    return kept
