@@ -28,6 +28,7 @@ __all__ = [
     "GuardError",
     "InputRejected",
     "Kind",
+    "MaskingFailed",
     "OutputRejected",
     "Overloaded",
     "Partial",
@@ -218,6 +219,31 @@ class InputRejected(_Rejected):
     """A guard refused the request before any money was spent. `findings` says why."""
 
     public_message: ClassVar[str] = "The request was not accepted."
+
+
+class MaskingFailed(InputRejected):
+    """What finds or replaces personal data has failed, so that a text was not let through.
+
+    It names what failed and the type of its error. That error's own message is not kept, since it
+    may quote the text.
+
+    Attributes:
+        detector: what failed.
+        error: the name of the error's class.
+    """
+
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, detector: str, error: str) -> None:
+        super().__init__(
+            f"{detector} failed with {error} (its message may quote the text and is left out); "
+            "the text was not let through"
+        )
+        self.detector = detector
+        self.error = error
+
+    def __reduce__(self) -> tuple[type[MaskingFailed], tuple[str, str]]:
+        return type(self), (self.detector, self.error)
 
 
 class OutputRejected(_Rejected):
