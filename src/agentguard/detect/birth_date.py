@@ -18,6 +18,21 @@ _NAMED: Final = re.compile(
     r"생년월일|생일|출생|born|birth(?:day|date|\s+date)?|date of birth|\bdob\b|d\.o\.b",
     re.IGNORECASE,
 )
+_WORDS: Final = (
+    "생년",
+    "생일",
+    "출생",
+    "born",
+    "Born",
+    "BORN",
+    "irth",
+    "IRTH",
+    "dob",
+    "Dob",
+    "DOB",
+    "D.O.B",
+    "d.o.b",
+)
 _DATE: Final = re.compile(
     r"(?<!\d)(?:(?:19|20)\d\d ?(?:[-./]|년) ?\d{1,2} ?(?:[-./]|월) ?\d{1,2}(?: ?일)?"
     r"|\d{1,2}[-./]\d{1,2}[-./](?:19|20)?\d\d"
@@ -31,6 +46,8 @@ _FAR: Final = 30
 
 def birth_dates(text: str) -> Iterator[tuple[int, int, float]]:
     """Dates at most thirty characters behind a word that speaks of birth."""
+    if not any(word in text for word in _WORDS):
+        return
     for named in _NAMED.finditer(text):
         found = _DATE.search(text, named.end(), named.end() + _FAR + 24)
         if (

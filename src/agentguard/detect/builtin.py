@@ -15,9 +15,27 @@ if TYPE_CHECKING:
 __all__ = ["TYPES", "finders"]
 
 TYPES: Final[frozenset[str]] = frozenset(
-    "email phone credit_card iban us_ssn kr_rrn kr_frn kr_brn kr_passport kr_driver_license "
-    "bank_account ip_address mac_address url_credentials crypto api_key jwt private_key "
-    "birth_date".split()
+    [
+        "email",
+        "phone",
+        "credit_card",
+        "iban",
+        "us_ssn",
+        "kr_rrn",
+        "kr_frn",
+        "kr_brn",
+        "kr_passport",
+        "kr_driver_license",
+        "bank_account",
+        "ip_address",
+        "mac_address",
+        "url_credentials",
+        "crypto",
+        "api_key",
+        "jwt",
+        "private_key",
+        "birth_date",
+    ]
 )
 """Every type that is found without a model, or being told the values."""
 
@@ -53,9 +71,11 @@ def finders(entities: frozenset[str] | None = None) -> tuple[Find, ...]:
         if kind in wanted
         for find in all_of
     ]
-    for group in (Numbers(), Papers()):
-        if wanted & group.types:
-            found.append(group.find if wanted >= group.types else _only(wanted, group.find))
+    found += [
+        group.find if wanted >= group.types else _only(wanted, group.find)
+        for group in (Numbers(), Papers())
+        if wanted & group.types
+    ]
     return tuple(found)
 
 

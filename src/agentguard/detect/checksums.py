@@ -43,7 +43,7 @@ def base58check(text: str, alphabet: str = BITCOIN) -> bytes | None:
     raw = bytes(leading) + number.to_bytes((number.bit_length() + 7) // 8, "big")
     body, sum_ = raw[:-4], raw[-4:]
     twice = hashlib.sha256(hashlib.sha256(body).digest()).digest()
-    return body if len(raw) > 4 and twice[:4] == sum_ else None  # noqa: PLR2004
+    return body if len(raw) > 4 and twice[:4] == sum_ else None
 
 
 def bech32(prefix: str, data: str) -> bool:
@@ -79,7 +79,7 @@ def eip55(digits: str) -> bool:
     """Whether the capitals among 40 hexadecimal digits are those that EIP-55 asks."""
     hashed = keccak256(digits.lower().encode()).hex()
     return all(
-        letter.isdigit() or letter.isupper() == (int(nibble, 16) > 7)  # noqa: PLR2004
+        letter.isdigit() or letter.isupper() == (int(nibble, 16) > 7)
         for letter, nibble in zip(digits, hashed, strict=False)
     )
 

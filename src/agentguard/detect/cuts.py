@@ -23,9 +23,7 @@ LONGEST: Final = 65_536
 _KEY: Final = "-----BEGIN "
 _KEY_END: Final = re.compile(r"-----END [A-Z0-9 ]{0,64}-----")
 _LONGEST_KEY: Final = 16_384
-_SPACE: Final = re.compile(r"[ \t\u00a0\u3000]+")
 _DIGIT: Final = re.compile(r"\d")
-_LABELS: Final = re.compile(r"[:=：]$")
 
 
 def last(text: str, until: int) -> int:

@@ -16,7 +16,7 @@ __all__ = ["BESIDE", "Digits", "places"]
 BESIDE: Final = 40
 """Characters to the left of a number in which a word that names it is looked for."""
 
-_PLACE: Final = re.compile(r"\d(?:[ ()./\-\u00b7~]{0,3}\d){6,}")
+_PLACE: Final = re.compile(r"[0-9](?:[ ()./\-~]{0,3}[0-9]){6,}")
 _OPEN: Final = "+( "
 
 
@@ -27,13 +27,13 @@ class Digits(NamedTuple):
         text: that it is in.
         start: its first digit, or the plus or bracket in front.
         end: the character after the last digit.
-        count: how many digits there are.
+        size: how many digits there are.
     """
 
     text: str
     start: int
     end: int
-    count: int
+    size: int
 
     def left(self, start: int) -> str:
         """What stands to the left of a number that begins at `start`, where its name would be."""

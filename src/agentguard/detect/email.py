@@ -22,7 +22,25 @@ _AT: Final = re.compile(r"@([A-Za-z0-9\u00c0-\u024f](?:[A-Za-z0-9.\u00c0-\u024f-
 # What only looks like the beginning of a local part.
 _NOT_LOCAL: Final = re.compile(r".*(?:%[0-9A-Fa-f]{2}|\.\.)")
 _RETINA: Final = re.compile(r"[1-9](?:\.\d)?x\.")
-_CODE: Final = frozenset("at call data date id is map mt name next open page read run to".split())
+_CODE: Final = frozenset(
+    [
+        "at",
+        "call",
+        "data",
+        "date",
+        "id",
+        "is",
+        "map",
+        "mt",
+        "name",
+        "next",
+        "open",
+        "page",
+        "read",
+        "run",
+        "to",
+    ]
+)
 _SHORT: Final = 2
 _HOSTING: Final = frozenset({"git", "hg", "svn"})
 _REMOTE: Final = re.compile(r":[~/]|:[^\s:]{1,200}\.git\b")

@@ -7,7 +7,6 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -38,7 +37,7 @@ def _length(run: str) -> int:
         return 0
     count = _ENCRYPTED if "enc" in fields else _SIGNED
     parts = run.split(".", count)[:count]
-    if len(parts) < count or len(parts[1]) == 0 and count == _SIGNED:
+    if len(parts) < count or (len(parts[1]) == 0 and count == _SIGNED):
         return 0
     token = ".".join(parts)
     return len(token)

@@ -68,7 +68,7 @@ KEY_FORMATS: Final[tuple[tuple[str, str], ...]] = (
     (
         "GitLab",
         r"(?:glpat|gldt|glrt|glptt|glft|glimt|glagent|gloas|glsoat|glffct|glcbt|glwt|glrtr)-"
-        rf"[A-Za-z0-9_.-]{{20,300}}+",
+        r"[A-Za-z0-9_.-]{20,300}+",
     ),
     ("GitLab runner", rf"GR1348941{_URL64}{{20}}"),
     ("Bitbucket", rf"ATBB{_ALNUM}{{28,40}}+"),
@@ -116,7 +116,7 @@ KEY_FORMATS: Final[tuple[tuple[str, str], ...]] = (
     ),
     ("Dynatrace", r"dt0[a-z][0-9]{2}\.[A-Z0-9]{24}\.[A-Z0-9]{64}"),
     ("New Relic", r"(?:NRAK-[A-Z0-9]{27}|NRII-[A-Za-z0-9-]{32}|NRJS-[0-9a-f]{19})"),
-    ("Sentry", rf"(?:sntryu_[0-9a-f]{{64}}|sntrys_eyJ[A-Za-z0-9+/=_]{{60,}}+)"),
+    ("Sentry", r"(?:sntryu_[0-9a-f]{64}|sntrys_eyJ[A-Za-z0-9+/=_]{60,}+)"),
     ("PostHog", rf"ph[cx]_{_ALNUM}{{40,50}}+"),
     ("LaunchDarkly", rf"(?:sdk|mob)-{_HEX}{{8}}-(?:{_HEX}{{4}}-){{3}}{_HEX}{{12}}"),
     ("Mapbox", rf"[sp]k\.eyJ{_URL64}{{40,120}}+\.{_URL64}{{20,24}}+"),

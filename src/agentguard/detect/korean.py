@@ -41,13 +41,14 @@ _REGION: Final = re.compile(
 _PASSPORT: Final = re.compile(
     r"(?<![A-Za-z0-9])[MSRODGmsrodg]\s?(?:\d{8}|\d{3}[A-Za-z]\d{4})(?![A-Za-z0-9])"
 )
+_PASSPORT_WORDS: Final = ("여권", "assport", "ASSPORT")
 _PASSPORT_NAMED: Final = re.compile(r"여권|passport", re.IGNORECASE)
 
 
 def resident_numbers(place: Digits) -> Iterator[tuple[int, int, str, float]]:
     """Resident numbers, and those of foreigners, whose seventh digit is 5 to 8."""
     text = place.text
-    if place.count < 13:
+    if place.size < 13:
         return
     for found in _RESIDENT.finditer(text, place.start, place.end):
         digits = "".join(filter(str.isdigit, found[0]))
@@ -112,7 +113,7 @@ def driver_licenses(place: Digits) -> Iterator[tuple[int, int, float]]:
 
 def passports(text: str) -> Iterator[tuple[int, int, float]]:
     """Passport numbers where the text speaks of a passport."""
-    if not _PASSPORT_NAMED.search(text):
+    if not any(word in text for word in _PASSPORT_WORDS):
         return
     for found in _PASSPORT.finditer(text):
         if _PASSPORT_NAMED.search(text, max(0, found.start() - 40), found.start()):

@@ -143,7 +143,7 @@ def _is_password(value: str) -> bool:
         return len(value) >= _SHORTEST_PIN
     marks = sum(not c.isalnum() and c not in "-_./:" for c in value)
     kinds = any(map(str.isalpha, value)), any(map(str.isdigit, value)), marks > 0
-    plain = len(set(value.lower())) <= 2 or "****" in value  # noqa: PLR2004
+    plain = len(set(value.lower())) <= 2 or "****" in value
     return len(value) >= _SHORTEST_PASSWORD and not plain and kinds[0] and any(kinds[1:])
 
 
@@ -172,7 +172,7 @@ def _is_named_in_korean(found: re.Match[str]) -> bool:
 
 def _holds_a_pair(encoded: str) -> bool:
     """Whether base64 holds ``user:password``, as RFC 7617 has it."""
-    import base64  # noqa: PLC0415
+    import base64
 
     try:
         pair = base64.b64decode(encoded + "=" * (-len(encoded) % 4)).decode()

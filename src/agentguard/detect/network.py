@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -74,9 +73,7 @@ def _after_all(text: str, of: str, end: int, most: int) -> int:
 def _is_four(text: str, start: int, dot: int, rest: re.Match[str]) -> bool:
     octets = (text[start:dot], rest[1], rest[2], rest[3])
     return all(
-        0 < len(octet) < 4  # noqa: PLR2004
-        and int(octet) <= _OCTET
-        and (octet[0] != "0" or len(octet) != 2)  # noqa: PLR2004
+        0 < len(octet) < 4 and int(octet) <= _OCTET and (octet[0] != "0" or len(octet) != 2)
         for octet in octets
     )
 
@@ -99,7 +96,7 @@ def _is_address(text: str, start: int, end: int, four: str, network: bool) -> bo
         return True
     if _VERSION.search(before):
         return False
-    plain = max(octets) >= 10 and octets[1:] != [0, 0, 0]  # noqa: PLR2004
+    plain = max(octets) >= 10 and octets[1:] != [0, 0, 0]
     repeated = len(set(octets)) == 1
     return plain or repeated or _ADDRESS.search(before) is not None
 
@@ -108,7 +105,7 @@ def _sixes(text: str) -> Iterator[tuple[int, int, float]]:
     for colons in _COLONS.finditer(text):
         start = _after_all(text, _DIGITS + _LETTERS, colons.start(), 5)
         end = colons.end()
-        if end - start > 2 * _LONGEST_SIX or text.count(":", start, end) < 2:  # noqa: PLR2004
+        if end - start > 2 * _LONGEST_SIX or text.count(":", start, end) < 2:
             continue
         body = text[start:end].rstrip(".")
         body = body if body.endswith("::") else body.rstrip(":")
@@ -133,7 +130,7 @@ def _is_six(body: str) -> bool:
         count += 1
         if len(parts) != 4 or not all(
             p and int(p, 16) < 0x256 and p.isdigit() and int(p) <= _OCTET for p in parts
-        ):  # noqa: PLR2004, E501
+        ):
             return False
     if not all(map(_GROUP.match, groups)):
         return False
@@ -154,9 +151,9 @@ def _in_use(text: str, start: int, end: int, body: str) -> bool:
     if "." in body or _IN_USE.match(body) or text[end : end + 1] == "%":
         return True
     groups = body.replace("::", ":").strip(":").split(":")
-    long = any(len(group) > 2 for group in groups)  # noqa: PLR2004
+    long = any(len(group) > 2 for group in groups)
     if long and len(groups) >= _SURELY and any(map(str.isdigit, body)):
         return True
     around = text[start - 1 : start], text[end : end + 1]
-    bracketed = around == ("[", "]") and len(groups) > 2  # noqa: PLR2004
+    bracketed = around == ("[", "]") and len(groups) > 2
     return bracketed or _ADDRESS.search(text[max(0, start - _NEAR) : start]) is not None

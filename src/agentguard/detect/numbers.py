@@ -22,7 +22,16 @@ class Numbers:
     """Finds what is made of digits alone."""
 
     types = frozenset(
-        "phone credit_card us_ssn kr_rrn kr_frn kr_brn kr_driver_license bank_account".split()
+        [
+            "phone",
+            "credit_card",
+            "us_ssn",
+            "kr_rrn",
+            "kr_frn",
+            "kr_brn",
+            "kr_driver_license",
+            "bank_account",
+        ]
     )
 
     def find(self, text: str, /) -> Iterator[Found]:

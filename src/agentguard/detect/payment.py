@@ -29,18 +29,34 @@ _BRANDS: Final = re.compile(
 )
 _CARD_NAMED: Final = re.compile(r"card|visa|master|amex|credit|debit|카드|결제", re.IGNORECASE)
 
-_IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d\d[ \-]?[A-Za-z0-9]{2}")
+# It begins with the digits, which are rarer than letters, and looks back from there.
+_IBAN: Final = re.compile(
+    r"[0-9](?<=[A-Za-z]{2}[0-9])(?<![A-Za-z0-9][A-Za-z]{2}[0-9])[0-9][ \-]?[A-Za-z0-9]{2}"
+)
 _IBAN_LENGTHS: Final[dict[str, int]] = {
     code: int(size)
     for size, codes in (
         word.split(":")
-        for word in (
-            "15:NO 16:BE 18:DK,FO,FI,FK,GL,NL,SD 19:MK,SI 20:AT,BA,EE,KZ,LT,LU,XK,MN "
-            "21:HR,LV,LI,CH 22:BH,BG,CR,GE,DE,IE,ME,RS,GB,VA 23:TL,GI,IQ,IL,OM,SO,AE "
-            "24:AD,CZ,MD,PK,RO,SA,SK,ES,SE,TN,VG,DZ 25:LY,PT,ST 26:IS,TR "
-            "27:FR,GR,IT,MR,MC,SM,BI,DJ,MG,BF,CM,CG 28:AL,AZ,CY,DO,GT,HU,LB,NI,PL,SV,BY,SN,BJ,CI,ML "
-            "29:BR,EG,PS,QA,UA 30:JO,KW,MU,YE 31:MT,SC 32:LC 33:RU"
-        ).split()
+        for word in [
+            "15:NO",
+            "16:BE",
+            "18:DK,FO,FI,FK,GL,NL,SD",
+            "19:MK,SI",
+            "20:AT,BA,EE,KZ,LT,LU,XK,MN",
+            "21:HR,LV,LI,CH",
+            "22:BH,BG,CR,GE,DE,IE,ME,RS,GB,VA",
+            "23:TL,GI,IQ,IL,OM,SO,AE",
+            "24:AD,CZ,MD,PK,RO,SA,SK,ES,SE,TN,VG,DZ",
+            "25:LY,PT,ST",
+            "26:IS,TR",
+            "27:FR,GR,IT,MR,MC,SM,BI,DJ,MG,BF,CM,CG",
+            "28:AL,AZ,CY,DO,GT,HU,LB,NI,PL,SV,BY,SN,BJ,CI,ML",
+            "29:BR,EG,PS,QA,UA",
+            "30:JO,KW,MU,YE",
+            "31:MT,SC",
+            "32:LC",
+            "33:RU",
+        ]
     )
     for code in codes.split(",")
 }
@@ -74,7 +90,7 @@ def luhn(digits: str) -> bool:
 def cards(place: Digits) -> Iterator[tuple[int, int, float]]:
     """Card numbers of a known brand whose check digit is right."""
     text = place.text
-    if place.count < 13:
+    if place.size < 13:
         return
     at = place.start
     while found := _CARD.search(text, at, place.end):
@@ -84,13 +100,7 @@ def cards(place: Digits) -> Iterator[tuple[int, int, float]]:
         if grouped is not None:
             end = at = grouped.end()
         digits = "".join(filter(str.isdigit, text[start:end]))
-        before = text[max(0, start - 2) : start]
-        if before[-1:] == "." and before[:1].isdigit():
-            continue  # the digits of a fraction
-        if before[-1:].isascii() and (before[-1:].isalnum() or before[-1:] in "_/"):
-            continue
-        behind = text[end : end + 1]
-        if behind.isascii() and (behind.isalnum() or behind == "_"):
+        if not _alone(text, start, end):
             continue
         if _BRANDS.match(digits) and luhn(digits) and len(set(digits)) > 1:
             yield start, end, _CHECKED
@@ -98,14 +108,27 @@ def cards(place: Digits) -> Iterator[tuple[int, int, float]]:
             yield start, end, 0.6
 
 
+def _alone(text: str, start: int, end: int) -> bool:
+    """Whether a number is neither part of a word or path nor the digits of a fraction."""
+    before, behind = text[max(0, start - 2) : start], text[end : end + 1]
+    if before[-1:] == "." and before[:1].isdigit():
+        return False
+    return not any(
+        each.isascii() and (each.isalnum() or each in "_/")
+        for each in (before[-1:], behind)
+        if each
+    )
+
+
 def ibans(text: str) -> Iterator[tuple[int, int, float]]:
     """Account numbers of ISO 13616 with the length of their country and right check digits."""
     for found in _IBAN.finditer(text):
-        size = _IBAN_LENGTHS.get(text[found.start() : found.start() + 2].upper())
+        start = found.start() - 2
+        size = _IBAN_LENGTHS.get(text[start : start + 2].upper())
         if size is None:
             continue
-        code, end = "", found.start()
-        while len(code) < size and end < len(text) and end - found.start() < 2 * _LONGEST_IBAN:
+        code, end = "", start
+        while len(code) < size and end < len(text) and end - start < 2 * _LONGEST_IBAN:
             letter = text[end]
             if letter.isalnum() and letter.isascii():
                 code += letter
@@ -116,7 +139,7 @@ def ibans(text: str) -> Iterator[tuple[int, int, float]]:
             continue
         turned = (code[4:] + code[:4]).upper()
         if int("".join(str(int(letter, 36)) for letter in turned)) % 97 == 1:
-            yield found.start(), end, 0.98
+            yield start, end, 0.98
 
 
 def bank_accounts(place: Digits) -> Iterator[tuple[int, int, float]]:

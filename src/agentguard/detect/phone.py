@@ -27,7 +27,7 @@ _SHORT: Final = re.compile(
     r"[ \-]\d{4}(?![\d\-])"
 )
 _AMERICAN: Final = re.compile(
-    r"(?<![\d.\-])(?:(?:\+?1|001)[ \-.]{0,1})?(?:\([2-9]\d\d\) ?|[2-9]\d\d[\-. /])[2-9]\d\d[\-. ]\d{4}"
+    r"(?<![\d.\-])(?:(?:\+?1|001)[ \-.]{0,1})?(?:\([2-9]\d\d\)[ -]?\d|[2-9]\d\d[\-. /][2-9])\d\d[\-. ]\d{4}"
     r"(?: ?(?:x|ext\.?|#) ?\d{1,6})?(?![\d])(?![.\-]\d)"
 )
 _PLUS: Final = re.compile(
@@ -38,7 +38,7 @@ _BARE: Final = re.compile(
 )
 _NAMED: Final = re.compile(
     r"(?:phone|mobile|cell|tel\b|tel:|fax|desk|whatsapp|call (?:me|us|him|her)|reach (?:me|us)|contact|dial|sms|"
-    r"text me|hotline|my number|전화|연락|휴대|핸드폰|폰\s?번호|팩스|문의|번호는)[^\d\n]{0,24}$",
+    r"text me|hotline|(?:my|his|her|their|our)(?: \w{1,12})? number|전화|연락|휴대|핸드폰|폰\s?번호|팩스|문의|번호는)[^\d\n]{0,24}$",
     re.IGNORECASE,
 )
 _NOT: Final = re.compile(

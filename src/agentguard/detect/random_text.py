@@ -51,6 +51,6 @@ def _is_words(text: str) -> bool:
     if len(letters) < len(text) * 0.97 and any(map(str.isdigit, text)):
         return False
     if any(mark in text for mark in "-_."):
-        return all(len(word) < 12 for word in re.split(r"[-_.]", text))  # noqa: PLR2004
+        return all(len(word) < 12 for word in re.split(r"[-_.]", text))
     capitals = sum(map(str.isupper, letters))
     return 0 < capitals < len(letters) * _CAPITALS_OF_WORDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import time
 from typing import TYPE_CHECKING
 
@@ -95,9 +96,12 @@ def _by_lines(detector: Detector, part: str) -> Iterator[Found]:
 def resolved(found: Iterable[Found]) -> list[Found]:
     """Of those that overlap the surer one, of equals the longer one; in order."""
     ranked = sorted(found, key=lambda each: (-each.confidence, each.start - each.end, each.start))
-    kept: list[Found] = []
+    kept: list[Found] = []  # in order, so that only its neighbours can overlap one more
     for each in ranked:
-        if all(each.end <= other.start or other.end <= each.start for other in kept):
-            kept.append(each)
-    kept.sort()
+        place = bisect.bisect(kept, each)
+        before, behind = kept[place - 1 : place], kept[place : place + 1]
+        if all(one.end <= each.start for one in before) and all(
+            each.end <= one.start for one in behind
+        ):
+            kept.insert(place, each)
     return kept

@@ -1,6 +1,6 @@
 r"""A text as a detector reads it: full-width letters, invisible characters and escapes hide nothing.
 
-`０１０` becomes `010`, a zero-width space disappears, a dash of any kind becomes a hyphen, and the
+A full-width digit becomes a digit, a zero-width space disappears, a dash of any kind becomes a hyphen, and the
 escapes of JSON and Markdown (`\u0030`, `\-`, `\n`) become what they stand for.
 """
 
@@ -51,10 +51,10 @@ class View(NamedTuple):
 
 
 def view(text: str) -> View:
-    """How a detector reads `text`.
+    r"""How a detector reads `text`.
 
     Examples:
-        >>> view("０１０\u200b-1234").text
+        >>> view("\uff10\uff11\uff10\u200b-1234").text
         '010-1234'
     """
     if _PLAIN.search(text) is None:

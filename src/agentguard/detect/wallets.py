@@ -76,7 +76,7 @@ def _whole(text: str, start: int, end: int) -> bool:
 
 
 def _is_ethereum(digits: str) -> bool:
-    if len(digits) != _ETHEREUM_DIGITS or len(set(digits.lower())) < 4:  # noqa: PLR2004
+    if len(digits) != _ETHEREUM_DIGITS or len(set(digits.lower())) < 4:
         return False
     return digits in {digits.lower(), digits.upper()} or eip55(digits)
 
@@ -114,7 +114,7 @@ def _is_monero(word: str) -> bool:
         number = 0
         for letter in block:
             number = number * 58 + BITCOIN.index(letter)
-        size = 8 if len(block) == 11 else 5  # noqa: PLR2004
+        size = 8 if len(block) == 11 else 5
         if number >> 8 * size:
             return False
         raw += number.to_bytes(size, "big")
