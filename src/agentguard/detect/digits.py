@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BESIDE", "Digits", "places"]
 
-BESIDE: Final = 40
+BESIDE: Final = 60
 """Characters to the left of a number in which a word that names it is looked for."""
 
-_PLACE: Final = re.compile(r"[0-9](?:[ ()./\-~]{0,3}[0-9]){6,}")
+_PLACE: Final = re.compile(r"[0-9](?:[ ()./\-~_]{0,3}[0-9]){6,}")
 _OPEN: Final = "+( "
 
 

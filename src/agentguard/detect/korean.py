@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["business_numbers", "driver_licenses", "passports", "resident_numbers"]
 
-_RESIDENT: Final = re.compile(r"(?<!\d)\d{6}( ?[-.~/ ] ?)?[1-8]\d{6}(?!\d)")
+_RESIDENT: Final = re.compile(r"(?<!\d)\d{6}( ?[-.~/_ ] ?)?[1-8]\d{6}(?!\d)")
 _RESIDENT_NAMED: Final = re.compile(
     r"주민|등록\s?번호|외국인|거소|rrn|resident|registration|arc\b|alien|foreigner|frn",
     re.IGNORECASE,
@@ -25,7 +25,8 @@ _DAYS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 _BUSINESS: Final = re.compile(r"(?<![\d\-.])\d{3}([- .]?)\d{2}\1\d{5}(?![\d])(?!-\d)")
 _BUSINESS_NAMED: Final = re.compile(
-    r"사업자|등록\s?번호|business|brn\b|biz|tax (?:id|number)|company (?:no|reg)", re.IGNORECASE
+    r"사업자|등록\s?번호|b_no|business|brn\b|biz|tax (?:id|number)|company (?:no|reg)",
+    re.IGNORECASE,
 )
 _BUSINESS_WEIGHTS: Final = (1, 3, 7, 1, 3, 7, 1, 3)
 
@@ -60,7 +61,7 @@ def resident_numbers(place: Digits) -> Iterator[tuple[int, int, str, float]]:
         apart = found[1] is not None
         named = _RESIDENT_NAMED.search(place.left(found.start())) is not None
         checked = _checks(digits)
-        if not (named or checked or (apart and found[1].strip() in {"-", "~"})):
+        if not (named or checked or (apart and found[1].strip() in {"-", "~", "_"})):
             continue
         kind = "kr_frn" if digits[6] in "5678" else "kr_rrn"
         yield found.start(), found.end(), kind, 0.98 if named or (apart and checked) else 0.94

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["phones"]
 
-_S: Final = r"[ \-.)/]{0,2}"
+_S: Final = r"[ \-.)/_]{0,3}"
 _KOREAN: Final = re.compile(
     rf"(?<![\d.\-])\(?(?:01[016-9]{_S}\d{{3,4}}{_S}\d{{4}}"
-    rf"|(?:0(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4]))[ \-.)/]{{1,2}}\d{{3,4}}[ \-.]\d{{4}}"
-    rf"|0(?:70|50\d?|80|60)[ \-.)/]{{1,2}}\d{{3,4}}[ \-.]\d{{4}})(?!\d)"
+    rf"|(?:0(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4]))[ \-.)/_]{{1,3}}\d{{3,4}}[ \-._]{{1,3}}\d{{4}}"
+    rf"|0(?:70|50\d?|80|60)[ \-.)/_]{{1,3}}\d{{3,4}}[ \-._]{{1,3}}\d{{4}})(?!\d)"
 )
 _SHORT: Final = re.compile(
     r"(?<![\d.\-])1(?:5(?:22|33|44|66|77|88|99)|6(?:00|01|44|60|61|66|68|70|88)|8(?:00|11|33|55|77|99))"
@@ -31,19 +31,19 @@ _AMERICAN: Final = re.compile(
     r"(?: ?(?:x|ext\.?|#) ?\d{1,6})?(?![\d])(?![.\-]\d)"
 )
 _PLUS: Final = re.compile(
-    r"(?<![\w+])(?:\+|00(?=[1-9]))[1-9](?:[ ().\-/]{0,3}\d){6,14}(?: ?(?:x|ext\.?) ?\d{1,6})?(?!\d)"
+    r"(?<![\w+])(?:\+|00(?=[1-9]\d?[ ().\-/]))[1-9](?:[ ().\-/]{0,3}\d){6,14}(?: ?(?:x|ext\.?) ?\d{1,6})?(?!\d)"
 )
 _BARE: Final = re.compile(
     r"(?<![\w.\-])[(]?\d(?:[ ().\-/]{0,2}\d){6,14}(?: ?(?:x|ext\.?) ?\d{1,6})?(?![\d])(?!\.\d)"
 )
 _NAMED: Final = re.compile(
-    r"(?:phone|mobile|cell|tel\b|tel:|fax|desk|whatsapp|call (?:me|us|him|her)|reach (?:me|us)|contact|dial|sms|"
+    r"(?:phone|portable|handy|móvil|mobile|cell|tel\b|tel:|fax|desk|whatsapp|call (?:me|us|him|her)|reach (?:me|us)|contact|dial|sms|"
     r"text me|hotline|(?:my|his|her|their|our)(?: \w{1,12})? number|전화|연락|휴대|핸드폰|폰\s?번호|팩스|문의|번호는)[^\d\n]{0,24}$",
     re.IGNORECASE,
 )
 _NOT: Final = re.compile(
     r"(?:주문|송장|운송장|계좌|사업자|주민|면허|여권|카드|접수|우편|order|invoice|tracking|account|card|id|ssn|security|"
-    r"ticket|case|ref|version|isbn|sku|serial|지점|버전|코드)\W{0,3}(?:번호|no\.?|number|#|:|is|는|은)?\W{0,3}$",
+    r"ticket|case|ref|version|isbn|sku|serial|버전|코드)\W{0,3}(?:번호|no\.?|number|#|:|is|는|은)?\W{0,3}$",
     re.IGNORECASE,
 )
 _EIGHT: Final = 8

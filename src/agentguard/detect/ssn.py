@@ -15,7 +15,8 @@ __all__ = ["social_security_numbers"]
 _NUMBER: Final = re.compile(
     r"(?<![\d\-.])(?!000|666|9)\d{3}([- .]?)(?!00)\d{2}([- .]?)(?!0000)\d{4}(?![\d])(?![\-.]\d)"
 )
-_NAMED: Final = re.compile(r"ssn|social\s?sec|사회\s?보장", re.IGNORECASE)
+_NAMED: Final = re.compile(r"ssn|social[\s_-]?sec|사회\s?보장", re.IGNORECASE)
+_OTHER: Final = re.compile(r"(?s)\d.*(?:account|phone|card|number|no\b|id\b)", re.IGNORECASE)
 
 
 def social_security_numbers(place: Digits) -> Iterator[tuple[int, int, float]]:
@@ -24,6 +25,8 @@ def social_security_numbers(place: Digits) -> Iterator[tuple[int, int, float]]:
         before = place.text[max(0, found.start() - 1) : found.start()]
         if before.isascii() and (before.isalpha() or before == "_"):
             continue
-        named = _NAMED.search(place.left(found.start())) is not None
+        left = place.left(found.start())
+        names = list(_NAMED.finditer(left))
+        named = bool(names) and not _OTHER.search(left, names[-1].end())
         if named or found[1] == found[2] == "-":
             yield found.start(), found.end(), 0.96 if named else 0.85
