@@ -6,11 +6,11 @@ can be cancelled, in async mode; in sync mode what the call brings is let go of.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentguard.engine import clock, workers
-from agentguard.engine.bounds import in_worker
 from agentguard.engine.drive import drive
 from agentguard.engine.loop import loop_or_refuse
 from agentguard.engine.runtime import Runtime
@@ -54,7 +54,8 @@ async def beside(
     runtime = call.runtime  # the check keeps its mode, should the call turn async meanwhile
     context = contextvars.copy_context()
     coro = check(Runtime(False, runtime.target, runtime.options))
-    job = workers.start(lambda: context.run(drive, coro))
+    wakes: list[Callable[[], object]] = []  # whoever waits for it on a loop
+    job = workers.start(lambda: context.run(drive, coro), lambda _: [wake() for wake in wakes])
     reply = failure = None
     try:
         reply = await next(call)
@@ -64,7 +65,7 @@ async def beside(
         job.abandon(lambda _: None)
         raise
     try:
-        found: T = await _outcome(call, job)
+        found: T = await _outcome(call, job, wakes)
     except Exception:
         if reply is not None:
             await reply.discard()
@@ -78,20 +79,14 @@ async def beside(
     return reply, found
 
 
-async def _outcome(call: Call, job: workers.Job) -> Any:
+async def _outcome(call: Call, job: workers.Job, wakes: list[Callable[[], object]]) -> Any:
     """What a worker brings, within the deadline."""
     left = _left(call)
     try:
         if call.runtime.is_async:  # since the callable handed back an awaitable
-            import asyncio
-
-            async with asyncio.timeout(left):
-                await in_worker(job.done.wait)
-            in_time = True
+            in_time = await _ended(job, wakes, left)
         else:
             in_time = clock.now().wait(job.done, left)
-    except TimeoutError:
-        in_time = False
     except BaseException:
         job.abandon(lambda _: None)
         raise
@@ -104,6 +99,27 @@ async def _outcome(call: Call, job: workers.Job) -> Any:
         raise error
     finally:
         del error
+
+
+async def _ended(job: workers.Job, wakes: list[Callable[[], object]], left: float | None) -> bool:
+    import asyncio
+
+    loop = loop_or_refuse()
+    ended = asyncio.Event()
+
+    def wake() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(ended.set)
+
+    wakes.append(wake)
+    if job.done.is_set():
+        return True
+    try:
+        async with asyncio.timeout(left):
+            await ended.wait()
+    except TimeoutError:
+        return job.done.is_set()
+    return True
 
 
 class _Tasks:
