@@ -20,7 +20,7 @@ KEY_FORMATS: Final[tuple[tuple[str, str], ...]] = (
     ("OpenRouter", r"sk-or-v[0-9]-[0-9a-f]{48,}+"),
     ("Langfuse", rf"(?:sk|pk)-lf-{_HEX}{{8}}-(?:{_HEX}{{4}}-){{3}}{_HEX}{{12}}"),
     ("OpenAI", rf"sk-(?:proj|svcacct|admin|None|service)-{_URL64}{{20,}}+"),
-    ("OpenAI and its kin", rf"sk-(?=[A-Za-z0-9_-]*[A-Za-z0-9]{{16}}){_URL64}{{20,}}+"),
+    ("OpenAI and its kin", rf"sk-{_URL64}{{20,}}+"),
     ("OpenAI session", rf"sess-{_ALNUM}{{40}}"),
     ("Hugging Face", rf"hf_{_ALNUM}{{30,40}}+"),
     ("Hugging Face organization", rf"api_org_{_ALNUM}{{30,40}}+"),
@@ -67,8 +67,7 @@ KEY_FORMATS: Final[tuple[tuple[str, str], ...]] = (
     ("GitHub fine-grained", rf"github_pat_{_WORD}{{50,255}}+"),
     (
         "GitLab",
-        r"(?:glpat|gldt|glrt|glptt|glft|glimt|glagent|gloas|glsoat|glffct|glcbt|glwt|glrtr)-"
-        r"[A-Za-z0-9_.-]{20,300}+",
+        r"gl(?:pat|dt|rt|ptt|ft|imt|agent|oas|soat|ffct|cbt|wt|rtr)-[A-Za-z0-9_.-]{20,300}+",
     ),
     ("GitLab runner", rf"GR1348941{_URL64}{{20}}"),
     ("Bitbucket", rf"ATBB{_ALNUM}{{28,40}}+"),

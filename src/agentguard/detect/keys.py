@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Final
 from agentguard.detect.checksums import crc_base62
 from agentguard.detect.key_formats import KEY_FORMATS
 from agentguard.detect.random_text import is_random
+from agentguard.detect.runs import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_RUN: Final = re.compile(r"[A-Za-z0-9_-]{18,}+")
-# How far before the run a format may begin: an address of a webhook is the longest.
+# How far before a run a format may begin: the address of a webhook is the longest.
 _BEFORE: Final = 100
-_AFTER: Final = 400
+_SPACE: Final = re.compile(r"\s")
 _SUMMED: Final = re.compile(r"(?:gh[opsur]|npm)_([A-Za-z0-9]{30})([A-Za-z0-9]{6})\Z")
+_ONE_WORD: Final = re.compile(r"[A-Za-z0-9]{14}")
 _PREFIX: Final = re.compile(
     r"https://|[A-Za-z]{1,12}[0-9]{0,2}[-_.](?:v[0-9]_|proj-|svcacct-|admin-|live_|test_)?"
     r"|AIza|AKIA|ASIA|[0-9]{5,16}:"
@@ -31,22 +32,28 @@ _PREFIX: Final = re.compile(
 def keys(text: str) -> Iterator[tuple[int, int, float]]:
     """Find every key that begins as its issuer makes it begin."""
     done = 0
-    for run in _RUN.finditer(text):
-        if run.start() < done:
+    for start, end in runs(text):
+        if start < done:
             continue
-        first = max(done, run.start() - _BEFORE)
-        for found in _formats().finditer(text, first, run.end() + _AFTER):
-            if found.end() > done and found.start() <= run.end():
-                done = max(done, found.end())
-                word = found[0].rstrip(".")
-                if _is_key(word):
-                    end = found.start() + len(word)
-                    yield found.start(), end, _confidence(word)
-        done = max(done, run.end())
+        first = _word_start(text, max(done, start - _BEFORE), start)
+        space = _SPACE.search(text, end)
+        done = space.start() if space else len(text)
+        for found in _formats().finditer(text, first, done):
+            word = found[0].rstrip(".")
+            if _is_key(word):
+                yield found.start(), found.start() + len(word), _confidence(word)
+
+
+def _word_start(text: str, first: int, run: int) -> int:
+    """Where what holds a run begins: after the last white space before it."""
+    spaces = [space.end() for space in _SPACE.finditer(text, first, run)]
+    return spaces[-1] if spaces else first
 
 
 def _is_key(word: str) -> bool:
     prefix = _PREFIX.match(word)
+    if word.startswith("sk-") and _ONE_WORD.search(word) is None:
+        return False
     return is_random(word[prefix.end() :] if prefix else word)
 
 

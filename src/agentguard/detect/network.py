@@ -18,25 +18,57 @@ _NEAR: Final = 32
 _OCTET: Final = 255
 _DIGITS: Final = "0123456789"
 _LETTERS: Final = "abcdefABCDEF"
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz"
 _REST_OF_FOUR: Final = re.compile(
     r"\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})(?![0-9A-Za-z_]|\.[0-9]|-[A-Za-z])"
 )
 _NETWORK: Final = re.compile(r"/(?:3[0-2]|[12]?[0-9])(?![0-9./])")
 _NETWORK_SIX: Final = re.compile(r"/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9])(?![0-9./])")
 _PORT: Final = re.compile(r":[0-9]{2,5}(?![0-9])")
-_VERSION: Final = re.compile(
-    r"(?:\b(?:v|ver|version|release|build|firmware|sdk|driver|chapter|section|sec|clause"
-    r"|figure|fig|table|step|oid|rev|revision)s?|§|버전|펌웨어|릴리스|릴리즈|빌드|드라이버"
-    r"|절|항|장|조|제)[\s.:=#\"'은는이가]{0,3}\Z|[A-Za-z]/\Z|(?:[=<>~!]=|[\^~])\s?\Z",
-    re.IGNORECASE,
+_VERSIONS: Final = frozenset(
+    [
+        "v",
+        "ver",
+        "version",
+        "release",
+        "build",
+        "firmware",
+        "sdk",
+        "driver",
+        "chapter",
+        "section",
+        "sec",
+        "clause",
+        "figure",
+        "fig",
+        "table",
+        "step",
+        "oid",
+        "rev",
+        "revision",
+    ]
 )
+_KOREAN_VERSIONS: Final = (
+    "버전",
+    "펌웨어",
+    "릴리스",
+    "릴리즈",
+    "빌드",
+    "드라이버",
+    "절",
+    "항",
+    "장",
+    "조",
+    "제",
+)
+_OPERATORS: Final = ("==", ">=", "<=", "~=", "!=", "^", "~", "§")
 _ADDRESS: Final = re.compile(
     r"(?:(?<![A-Za-z])ip(?:v?[46])?(?![A-Za-z])|addr|host|server|\bping\b|gateway|subnet"
     r"|\bdns\b|://|remote|client|peer|\bfrom\b|inet|@|아이피|주소|서버|접속|호스트|네트워크"
     r"|게이트웨이|대역|로그인)[^\n]{0,12}\Z",
     re.IGNORECASE,
 )
-_COLONS: Final = re.compile(r":[0-9A-Fa-f:.]*+")
+_COLONS: Final = re.compile(r":[0-9A-Fa-f:][0-9A-Fa-f:.]*+")
 _GROUP: Final = re.compile(r"[0-9A-Fa-f]{1,4}\Z")
 _LONGEST_SIX: Final = 45
 _GROUPS: Final = 8
@@ -59,7 +91,7 @@ def ip_addresses(text: str) -> Iterator[tuple[int, int, float]]:
             continue
         if _is_four(text, start, dot, rest) and _stands_alone(text, start):
             network = _NETWORK.match(text, end)
-            if _is_address(text, start, end, text[start:end], network is not None):
+            if _is_address(text, start, end, network=network is not None):
                 taken = network.end() if network else end
                 yield start, taken, 0.9
 
@@ -84,9 +116,9 @@ def _stands_alone(text: str, start: int) -> bool:
     return before not in {".", "_"} and not (before.isascii() and before.isalnum())
 
 
-def _is_address(text: str, start: int, end: int, four: str, network: bool) -> bool:
+def _is_address(text: str, start: int, end: int, *, network: bool) -> bool:
     """Whether four numbers are an address, and none that says nothing of anyone."""
-    octets = [int(part) for part in four.split(".")]
+    octets = [int(part) for part in text[start:end].split(".")]
     if octets[0] in {0, 127} or octets[:2] == [255, 255]:
         return False
     if network or octets[:2] == [192, 168]:
@@ -94,11 +126,25 @@ def _is_address(text: str, start: int, end: int, four: str, network: bool) -> bo
     before = text[max(0, start - _NEAR) : start]
     if _PORT.match(text, end):
         return True
-    if _VERSION.search(before):
+    if _is_version(before):
         return False
     plain = max(octets) >= 10 and octets[1:] != [0, 0, 0]
     repeated = len(set(octets)) == 1
     return plain or repeated or _ADDRESS.search(before) is not None
+
+
+def _is_version(before: str) -> bool:
+    """Whether what stands before four numbers says that they are a version or a section."""
+    if before.endswith("/"):
+        return before[-2:-1].isalpha()
+    plain = before.rstrip()
+    if plain.endswith(_OPERATORS):
+        return True
+    name = plain.rstrip(" .:=#\"'은는이가").lower()
+    if name.endswith(_KOREAN_VERSIONS):
+        return True
+    word = name[len(name.rstrip(_ALPHABET)) :]
+    return word in _VERSIONS or (word[-1:] == "s" and word[:-1] in _VERSIONS)
 
 
 def _sixes(text: str) -> Iterator[tuple[int, int, float]]:

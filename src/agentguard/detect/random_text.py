@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter
@@ -38,7 +39,7 @@ def entropy(text: str) -> float:
 def _has_order(text: str) -> bool:
     """Whether ten characters follow one another as in the alphabet: abcdefghij."""
     run = 1
-    for one, two in zip(text, text[1:], strict=False):
+    for one, two in itertools.pairwise(text):
         run = run + 1 if ord(two) == ord(one) + 1 else 1
         if run >= _IN_ORDER:
             return True

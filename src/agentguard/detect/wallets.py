@@ -21,12 +21,13 @@ from agentguard.detect.checksums import (
     eip55,
     keccak256,
 )
+from agentguard.detect.runs import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ETHEREUM: Final = re.compile(r"0[xX]([0-9A-Fa-f]+)")
-_RUN: Final = re.compile(r"[0-9A-Za-z]{26,}+")
+_WORD: Final = re.compile(r"[0-9A-Za-z]{26,}+")
 _ETHEREUM_DIGITS: Final = 40
 # The version byte of an address, and the letters that it makes the address begin with.
 _VERSIONS: Final = {
@@ -60,10 +61,10 @@ def wallets(text: str) -> Iterator[tuple[int, int, float]]:
         for found in _ETHEREUM.finditer(text):
             if _is_ethereum(found[1]) and _whole(text, found.start(), found.end()):
                 yield found.start(), found.end(), 0.95
-    for run in _RUN.finditer(text):
-        start, end = run.span()
-        if _whole(text, start, end) and _is_wallet(text[start:end]):
-            yield start, end, 0.99
+    for first, last in runs(text):
+        for word in _WORD.finditer(text, first, last):
+            if _whole(text, *word.span()) and _is_wallet(word[0]):
+                yield *word.span(), 0.99
 
 
 def _whole(text: str, start: int, end: int) -> bool:
