@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from agentguard.detect.builtin import TYPES
 from agentguard.detect.found import Detector, Found
+from agentguard.detect.pattern import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-__all__ = ["TYPES", "Detector", "Found", "find"]
+__all__ = ["TYPES", "Detector", "Found", "Pattern", "find"]
 
 
 def find(
