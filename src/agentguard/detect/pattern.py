@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import warnings
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +22,8 @@ class Pattern:
 
     It runs on google-re2 where `agentguard-decorators[pii]` is installed, in linear time whatever
     the text. Without it, expressions that may take more than that on some text are refused: those
-    in which a repeated part holds another repetition, or alternatives, and what has to match twice.
+    in which a repeated part holds another repetition or alternatives, something follows a
+    repetition without a bound, or a group has to match twice.
 
     Args:
         type: what to call what is found, as in "employee_id"; the placeholder is made of it.
@@ -40,7 +42,12 @@ class Pattern:
     """
 
     def __init__(
-        self, type: str, pattern: str, *, context: Iterable[str] = (), confidence: float = 0.9
+        self,
+        type: str,  # noqa: A002
+        pattern: str,
+        *,
+        context: Iterable[str] = (),
+        confidence: float = 0.9,
     ) -> None:
         if not _NAME.fullmatch(type):
             raise ValueError(
@@ -72,7 +79,7 @@ class Pattern:
 
 def _compiled(pattern: str) -> Any:
     try:
-        import re2
+        re2: Any = importlib.import_module("re2")
     except ImportError:
         return _checked(pattern)
     options = re2.Options()
@@ -107,34 +114,38 @@ def _checked(pattern: str) -> re.Pattern[str]:
 
 _parser: Any = re._parser  # type: ignore[attr-defined]  # noqa: SLF001  only it knows the grammar
 _MANY: Final = 64
+_FEW: Final = 8
 
 
-def _super_linear(parsed: Any, *, repeated: bool) -> str | None:
-    """What makes an expression take more than linear time, or None."""
-    for operation, argument in parsed:
-        name = str(operation)
+def _super_linear(parsed: Any, *, repeated: bool, ends: bool = True) -> str | None:
+    """What makes an expression take more than linear time, or None.
+
+    Args:
+        parsed: the expression, or a part of it.
+        repeated: the part is repeated.
+        ends: nothing follows it.
+    """
+    items = list(parsed)
+    for place, (operation, argument) in enumerate(items):
+        name, last = str(operation), ends and place == len(items) - 1
+        found = None
         if name in {"GROUPREF", "GROUPREF_EXISTS"}:
             return "it refers to a group"
         if name in {"MAX_REPEAT", "MIN_REPEAT"}:
             least, most, inside = argument
-            many = most > _MANY
             if repeated and most != least:
                 return "a repetition is repeated"
-            found = _super_linear(inside, repeated=repeated or many)
+            if most > _MANY and not last:
+                return "something follows a repetition without a bound"
+            found = _super_linear(inside, repeated=repeated or most > _FEW, ends=last)
         elif name == "BRANCH":
             if repeated:
                 return "alternatives are repeated"
-            found = next(
-                filter(None, (_super_linear(x, repeated=False) for x in argument[1])), None
-            )
-        elif name == "SUBPATTERN":
-            found = _super_linear(argument[3], repeated=repeated)
-        elif name in {"ASSERT", "ASSERT_NOT"}:
-            found = _super_linear(argument[1], repeated=repeated)
-        elif name == "ATOMIC_GROUP":
-            found = _super_linear(argument, repeated=repeated)
-        else:
-            found = None
+            parts = (_super_linear(each, repeated=False, ends=last) for each in argument[1])
+            found = next(filter(None, parts), None)
+        elif name in {"SUBPATTERN", "ASSERT", "ASSERT_NOT", "ATOMIC_GROUP"}:
+            inside = argument if name == "ATOMIC_GROUP" else argument[-1]
+            found = _super_linear(inside, repeated=repeated, ends=last)
         if found is not None:
             return found
     return None
