@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
+from agentguard.engine.arguments import told
 from agentguard.engine.bill import Bill
 from agentguard.engine.gate import Window, gated, shown
 from agentguard.engine.marks import leave_partial
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from agentguard.engine.chain import Next, Policy
     from agentguard.engine.reply import Reply, Source
 
-__all__ = ["Answer", "Hold", "Judge", "judged", "refuse_stream"]
+__all__ = ["Answer", "Hold", "Judge", "checked_hold", "judged", "refuse_stream"]
 
 Hold = Literal["all"] | Window | None
 
@@ -110,14 +111,24 @@ async def judged(
             await reply.discard()
             why = spent.over(then) if number < then.times else f"asked {number + 1} times"
             if why is not None:
-                told = refusal(policy, call.target.name, findings, "answer")
-                raise OutputRejected(f"{told}; {why}", findings=findings)
+                said_so = refusal(policy, call.target.name, findings, "answer")
+                raise OutputRejected(f"{said_so}; {why}", findings=findings)
             said = "; ".join(map(str, findings)) if feedback is None else feedback(findings)
             args, kwargs = with_feedback(
                 call.target, first.args, first.kwargs, answer.reading.text, said
             )
             asked = first.replace(args=args, kwargs=kwargs)
     raise AssertionError("the last answer was let through or refused")
+
+
+def checked_hold(owner: str, hold: object) -> Hold:
+    """`hold` of a policy, or a TypeError that says what it may be."""
+    if hold is None or hold == "all" or isinstance(hold, Window):
+        return cast("Hold", hold)
+    shown = repr(hold) if isinstance(hold, str) else told(hold)
+    raise TypeError(
+        f'{owner}(hold=) is "all", a Window as in Window(size=200), or None, not {shown}'
+    )
 
 
 def refuse_stream(policy: Policy, then: Then) -> TypeError:

@@ -2,96 +2,275 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import copy
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
+from agentguard.engine import arguments
+from agentguard.engine.verdict import Finding
+from agentguard.errors import InputRejected, MaskingFailed
+from agentguard.masking.finding import Finder
+from agentguard.masking.strategies import MARK, keyed, partial, redact
 from agentguard.masking.vault import Vault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from agentguard import errors
-    from agentguard.detect import Found
+    from agentguard.detect.found import Detector, Found
+    from agentguard.masking.finding import Part
 
-    Strategy = str | Callable[[str, str], str]
+    Operator = Callable[[str, str], str]
+    Strategy = str | Operator
+    OnError = Callable[[MaskingFailed], object]
 
 __all__ = ["Masker"]
 
+_WORDS: Final = ("replace", "redact", "partial", "hash", "block")
+_KEY: Final = 16
+_AROUND: Final = 64
+
 
 class Masker:
-    """Masks personal data and secrets in texts.
+    """Masks personal data and secrets in texts: prompts, logs, files, columns.
+
+    Protects whoever the data is about from everybody who gets the masked text. With the default
+    strategy the vault that comes with it restores an answer about that text.
+
+    A masker keeps nothing of what it masks. It serves any number of threads and tasks at once.
 
     Args:
-        entities: types to mask, all that are detected by default.
-        strategy: "replace" (placeholders, can be restored), "redact", "partial", "hash", "block", a
-            function of a value and its type, or a mapping of those by type.
-        detectors: more detectors, see `agentguard.detect`.
-        known: values that the application knows, by type: `{"name": "..."}`.
-        key: for "hash": at least 16 random bytes.
-        on_error: told when a detector failed, which then counts as having found nothing. By
-            default such a text is not let through: `errors.MaskingFailed`.
+        entities: built-in types to mask, as in `{"email", "kr_rrn"}`; all of them by default.
+        strategy: what stands in a value's place. "replace": `<EMAIL_1>`, which the vault restores.
+            "redact": `[EMAIL]`. "partial": a part of it, as the last four digits of a card. "hash":
+            a pseudonym that is the same in every text masked with the same `key`. "block": nothing
+            is let through, `errors.InputRejected` is raised. Or a function of a value and its type
+            that returns the text. Or a dict of these by type; types that it leaves out are
+            replaced.
+        detectors: detectors beside the built-in ones, see `agentguard.detect`.
+        known: what the application knows, by type, as in `{"name": "Kim Minsu"}`: found exactly,
+            without a model.
+        key: for "hash", at least 16 bytes that nobody can guess.
+        on_error: is told when a detector fails, and the text is masked without it. By default a
+            text that a detector has failed on is not let through.
+
+    Raises:
+        errors.InputRejected: from `mask`, with the strategy "block". Its findings tell types and
+            places, and no value.
+        errors.MaskingFailed: from `mask`, when a detector or a function given as strategy failed.
+
+    Examples:
+        >>> from agentguard import Masker
+        >>> masked, vault = Masker().mask("Call 010-1234-5678 or write to kim@example.com")
+        >>> masked
+        'Call <PHONE_1> or write to <EMAIL_1>'
+        >>> vault.restore("I shall call <PHONE_1>.")
+        'I shall call 010-1234-5678.'
     """
 
-    __slots__ = ("_detectors", "_entities", "_known", "_on_error")
+    __slots__ = ("_finder", "_operators", "_otherwise")
 
     def __init__(
         self,
         entities: Iterable[str] | None = None,
         strategy: Strategy | Mapping[str, Strategy] = "replace",
         *,
-        detectors: Iterable[Any] = (),
-        known: Mapping[str, str | Iterable[str]] | None = None,
+        detectors: Iterable[Detector] = (),
+        known: Mapping[str, str | Iterable[str]] | Iterable[tuple[str, str]] | None = None,
         key: str | bytes | None = None,
-        on_error: Callable[[errors.MaskingFailed], object] | None = None,
+        on_error: OnError | None = None,
     ) -> None:
-        self._entities = None if entities is None else frozenset(entities)
+        self._finder = Finder(entities, detectors, known, on_error)
+        secret = _secret(key, strategy)
+        by_type: dict[str, Strategy] = {}
+        otherwise: object = strategy
+        if isinstance(strategy, dict):
+            by_type, otherwise = cast("dict[str, Strategy]", strategy), "replace"
+        self._operators = {kind: _operator(each, secret) for kind, each in by_type.items()}
+        self._otherwise = _operator(otherwise, secret)
 
     def within(
         self,
-        *,
-        known: Mapping[str, str | Iterable[str]] | None = None,
-        on_error: Callable[[errors.MaskingFailed], object] | None = None,
+        known: Mapping[str, str | Iterable[str]] | Iterable[tuple[str, str]] = (),
+        on_error: OnError | None = None,
     ) -> Masker:
-        """The same masker, which also knows these values, and tells somebody else of errors."""
-        return self
+        """The same masker for one call: it knows these values as well, and tells `on_error`."""
+        if not known and on_error is None:
+            return self
+        other = copy.copy(self)
+        other._finder = self._finder.within(known, on_error)  # noqa: SLF001  its own kind
+        return other
 
-    def mask(
-        self, text: str, vault: Vault | None = None, *, json: bool = False
-    ) -> tuple[str, Vault]:
+    def mask(self, text: str, vault: Vault | None = None) -> tuple[str, Vault]:
         """A text with everything in it masked, and the vault that restores it.
 
         Args:
             text: what to mask.
-            vault: one to go on with; texts of one conversation share their placeholders.
-            json: whether the text is JSON source.
+            vault: one to go on with: texts of one conversation share their placeholders.
         """
-        (masked,), vault = self.mask_all([text], vault, json=[json])
+        (masked,), vault = self.mask_all([text], vault)
         return masked, vault
 
     def mask_all(
-        self, texts: Sequence[str], vault: Vault | None = None, *, json: Sequence[bool] = ()
+        self,
+        texts: Sequence[str],
+        vault: Vault | None = None,
+        *,
+        labels: Sequence[str | None] | None = None,
+        where: Sequence[str | None] | None = None,
     ) -> tuple[list[str], Vault]:
-        """The texts of one request, masked: no placeholder is one that any of them contains."""
+        """The texts of one request, masked: placeholders are none that any of the texts contains.
+
+        Args:
+            texts: what to mask, in the order in which they are read.
+            vault: one to go on with.
+            labels: of each text the name of the field that it stands in, or None: it tells an
+                account number from another number, as it does in front of a value in a text.
+            where: of each text its place, for the findings of "block".
+        """
         vault = Vault() if vault is None else vault
-        found = [self.find(text) for text in texts]
-        if any(found):
-            vault.reserve(texts)
-        return [self._masked(*pair, vault) for pair in zip(texts, found, strict=True)], vault
-
-    def find(self, text: str) -> Sequence[Found]:
-        """What would be masked."""
-        from agentguard.detect import find
-
-        return [
-            each for each in find(text) if self._entities is None or each.type in self._entities
+        labels = labels or [None] * len(texts)
+        where = where or [None] * len(texts)
+        found = [
+            [*self._finder.parts(text, label)] for text, label in zip(texts, labels, strict=True)
         ]
+        self._check(zip(where, found, strict=True))
+        between = (piece for parts in found for part in parts for piece in _between(*part))
+        if any(hits for parts in found for _, hits in parts):
+            vault.reserve(between)
+        return [
+            "".join([self.masked(part, vault) for part in parts]) if any(h for _, h in parts) else t
+            for t, parts in zip(texts, found, strict=True)
+        ], vault
 
-    def _masked(self, text: str, found: Sequence[Found], vault: Vault) -> str:
+    def finder(self) -> Finder:
+        """What finds the values."""
+        return self._finder
+
+    def blocks(self, kind: str) -> bool:
+        """Whether a value of this type is not to be let through."""
+        return self._operators.get(kind, self._otherwise) == "block"
+
+    def masked(self, part: Part, vault: Vault, *, withheld: bool = False) -> str:
+        """A part of a text with what was found in it masked.
+
+        Args:
+            part: a text, and what was found in it.
+            vault: what placeholders are kept in.
+            withheld: whether the text comes from the model: then what the vault holds is let be,
+                since the reader gets it anyway, and what is masked is never restored.
+        """
+        text, found = part
+        if not found:
+            return text
         out: list[str] = []
         end = 0
         for each in found:
-            out += (
-                text[end : each.start],
-                vault.placeholder(each.type, text[each.start : each.end]),
-            )
+            if _marked(text, each):
+                continue
+            value = vault.restore(text[each.start : each.end])
+            if withheld and vault.holds(each.type, value):
+                continue
+            out += (text[end : each.start], self._masked(value, each.type, vault, withheld))
             end = each.end
-        return "".join([*out, text[end:]]) if out else text
+        return "".join([*out, text[end:]])
+
+    def _masked(self, value: str, kind: str, vault: Vault, withheld: bool) -> str:  # noqa: FBT001
+        operator = self._operators.get(kind, self._otherwise)
+        if isinstance(operator, str):
+            return vault.placeholder(kind, value, withheld=withheld)
+        failed = "TypeError"
+        try:
+            new = cast("object", operator(value, kind))
+            if isinstance(new, str):
+                return new
+        except Exception as error:
+            failed = type(error).__name__
+        # Raised out here it has no context, which would quote the value.
+        raise MaskingFailed("a function given as strategy", failed)
+
+    def _check(self, texts: Iterable[tuple[str | None, Sequence[Part]]]) -> None:
+        findings: list[Finding] = []
+        for where, parts in texts:
+            at = 0
+            for text, found in parts:
+                findings += self.refused((text, found), where, at)
+                at += len(text)
+        if findings:
+            raise InputRejected(refusal(findings, "text"), findings=findings)
+
+    def refused(self, part: Part, where: str | None, at: int) -> Iterator[Finding]:
+        """A finding for each value of a type that is blocked; `at` is where the part begins."""
+        text, found = part
+        for each in found:
+            if self.blocks(each.type) and not _marked(text, each):
+                reason = f"it has a value of the type {each.type}"
+                yield Finding(each.type, reason, where, at + each.start, at + each.end)
+
+    def __repr__(self) -> str:
+        return f"Masker({self._finder})"
+
+
+def refusal(findings: Sequence[Finding], what: str) -> str:
+    """A sentence about what is blocked, without values."""
+    kinds = ", ".join(sorted({each.rule for each in findings}))
+    return (
+        f"the {what} has {len(findings)} value(s) that must not be let through, of the type {kinds} "
+        "(error.findings has their places)"
+    )
+
+
+def _between(text: str, found: Sequence[Found]) -> Iterator[str]:
+    """What is left of a text without its values: there a placeholder may stand that is not ours."""
+    end = 0
+    for each in found:
+        yield text[end : each.start]
+        end = each.end
+    yield text[end:]
+
+
+def _marked(text: str, found: Found) -> bool:
+    """Whether a detector has taken for a value what masking had left there."""
+    begin = max(0, found.start - _AROUND)
+    return any(
+        mark.start() <= found.start and found.end <= mark.end()
+        for mark in MARK.finditer(text, begin, found.end + _AROUND)
+    )
+
+
+T = TypeVar("T")
+
+
+def _secret(key: object, strategy: object) -> bytes | None:
+    words = (
+        cast("dict[str, object]", strategy).values() if isinstance(strategy, dict) else [strategy]
+    )
+    if key is None:
+        if "hash" in words:
+            raise TypeError(
+                'strategy="hash" needs key=, at least 16 random bytes that are kept as a secret: '
+                "make one with secrets.token_hex(32)"
+            )
+        return None
+    if not isinstance(key, (str, bytes)):
+        raise TypeError(f"key= is a text or bytes, not {type(key).__name__}")
+    secret = key.encode() if isinstance(key, str) else key
+    if len(secret) < _KEY:
+        raise ValueError(
+            f"key= has {len(secret)} bytes: it needs at least {_KEY} to be unguessable"
+        )
+    return secret
+
+
+def _operator(strategy: object, secret: bytes | None) -> str | Operator:
+    if callable(strategy):
+        arguments.plain("Masker", "strategy", strategy, "a function of a value and its type")
+        return cast("Operator", strategy)
+    if not isinstance(strategy, str) or strategy not in _WORDS:
+        shown = repr(strategy) if isinstance(strategy, str) else arguments.told(strategy)
+        known = ", ".join(f'"{word}"' for word in _WORDS)
+        raise ValueError(
+            f"strategy= is {known}, a function of a value and its type, or a dict of these by "
+            f"type, not {shown}"
+        )
+    if strategy == "hash" and secret is not None:
+        return keyed(secret)
+    return {"redact": redact, "partial": partial}.get(strategy, strategy)

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Container
 
-__all__ = ["LONGEST", "NUMBERED", "SPELLED", "begins", "canonical", "first_begun", "names", "of"]
+__all__ = [
+    "LONGEST",
+    "NUMBERED",
+    "SPELLED",
+    "begins",
+    "canonical",
+    "first_begun",
+    "names",
+    "of",
+    "word",
+]
 
 # What opens a placeholder, and what then closes it. Where one pair is part of another it is later.
 _PAIRS: Final = (
@@ -30,11 +40,13 @@ _PAIRS: Final = (
     ("[", "]"),
 )
 _SPACES: Final = " \xa0"
+_KIND: Final = 40
 _MOST: Final = 80  # between the brackets
 LONGEST: Final = _MOST + 2 * 6
 """No spelling of a placeholder has more characters."""
 
 _GAP: Final = re.compile(rf"\\{{0,2}}[_{_SPACES}-]")  # Markdown escapes `_`, JSON the escape
+_APART: Final = re.compile(r"[^A-Z0-9]+")
 _INSIDE: Final = rf"([A-Za-z0-9_\\{_SPACES}-]{{2,{_MOST}}})"
 _WORD: Final = "A-Za-z0-9_"
 _BEFORE: Final = {"[": rf"(?<![{_WORD})\]])"}  # `users[email_1]` is code
@@ -66,27 +78,36 @@ _START: Final = re.compile(
 _UPPER: Final = re.compile(r"[A-Z0-9_\\]*")
 
 
-def of(kind: str, number: int) -> str:
+def word(kind: str) -> str:
+    """A type's name as it stands in a placeholder.
+
+    Examples:
+        >>> word("kr_rrn"), word("Employee no."), word("사번")
+        ('KR_RRN', 'EMPLOYEE_NO', 'VALUE')
+    """
+    letters = _APART.sub("_", kind.upper())[:_KIND].strip("_")
+    return letters if letters[:1].isalpha() else f"VALUE_{letters}".strip("_")
+
+
+def of(name: str, number: int) -> str:
     """The placeholder of a type's value.
 
     Examples:
-        >>> of("kr_rrn", 2)
+        >>> of("KR_RRN", 2)
         '<KR_RRN_2>'
     """
-    return f"<{kind.upper()}_{number}>"
+    return f"<{name}_{number}>"
 
 
-def names(kind: str, number: int) -> tuple[str, ...]:
+def names(name: str, number: int) -> tuple[str, ...]:
     """What is between the brackets, in canonical form: as it is written, and without the last gap.
 
     Examples:
-        >>> names("kr_rrn", 2), names("ipv4", 2)
+        >>> names("KR_RRN", 2), names("IPV4", 2)
         (('KR_RRN_2', 'KR_RRN2'), ('IPV4_2',))
     """
-    upper = kind.upper()
-    return (
-        (f"{upper}_{number}",) if upper[-1].isdigit() else (f"{upper}_{number}", f"{upper}{number}")
-    )
+    whole = f"{name}_{number}"
+    return (whole,) if name[-1].isdigit() else (whole, f"{name}{number}")
 
 
 def canonical(inside: str) -> str:

@@ -32,8 +32,8 @@ class Restoring:
     def __init__(self, vault: Vault, *, json: bool = False) -> None:
         self._vault = vault
         self._json = json
-        self._held = ""
-        self._before = ""  # the character before: `XEMAIL_1` is no placeholder
+        self._held: str = ""
+        self._before: str = ""  # the character before: `XEMAIL_1` is no placeholder
         self.unknown = 0
 
     def feed(self, text: str) -> str:

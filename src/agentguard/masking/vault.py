@@ -51,7 +51,7 @@ class Vault:
         self._numbers: dict[tuple[str, str], int] = {}  # by type and what its spellings share
         self._last: Counter[str] = Counter()
         self._taken: set[str] = set()  # what texts contained before anything was masked
-        self._withheld: set[tuple[str, int]] = set()
+        self._withheld: set[tuple[str, str]] = set()
         # For steps that restore, read without the lock: each of them only ever grows.
         self.live: dict[str, str] = {}
         self.beginnings: set[str] = set()
@@ -95,39 +95,37 @@ class Vault:
             withheld: whether it must never be restored, as what a model made up.
         """
         key = (kind, alike(kind, value))
+        name = placeholder.word(kind)
         with self._lock:
             number = self._numbers.get(key)
             if number is None:
-                number = self._last[kind] + 1
-                while not self._taken.isdisjoint(placeholder.names(kind, number)):
+                number = self._last[name] + 1
+                while not self._taken.isdisjoint(placeholder.names(name, number)):
                     number += 1
-                self._numbers[key] = self._last[kind] = number
+                self._numbers[key] = self._last[name] = number
                 if withheld:
-                    self._withheld.add((kind, number))
+                    self._withheld.add(key)
                 else:
-                    self._keep(kind, number, value)
-            elif not withheld and (kind, number) in self._withheld:
-                self._withheld.discard((kind, number))  # now the user has written it as well
-                self._keep(kind, number, value)
-        return placeholder.of(kind, number)
+                    self._keep(name, number, value)
+            elif not withheld and key in self._withheld:
+                self._withheld.discard(key)  # now the user has written it as well
+                self._keep(name, number, value)
+        return placeholder.of(name, number)
 
     def holds(self, kind: str, value: str) -> bool:
         """Whether it can restore this value, in whatever spelling."""
         key = (kind, alike(kind, value))
         with self._lock:
-            number = self._numbers.get(key)
-            return number is not None and (kind, number) not in self._withheld
+            return key in self._numbers and key not in self._withheld
 
-    def _keep(self, kind: str, number: int, value: str) -> None:
-        self.kinds.add(kind.upper())
-        for name in placeholder.names(kind, number):
-            self.live[name] = value
-            self.beginnings.update(name[:size] for size in range(1, len(name) + 1))
+    def _keep(self, name: str, number: int, value: str) -> None:
+        self.kinds.add(name)
+        for inside in placeholder.names(name, number):
+            self.beginnings.update(inside[:size] for size in range(1, len(inside) + 1))
+            self.live[inside] = value
 
     def _counts(self) -> Counter[str]:
-        held = Counter(kind for kind, _ in self._numbers)
-        held.subtract(kind for kind, _ in self._withheld)
-        return +held
+        return Counter(key[0] for key in self._numbers if key not in self._withheld)
 
     def __repr__(self) -> str:
         return (
