@@ -56,6 +56,9 @@ class Policy:
     spellings: ClassVar[Mapping[str, str]] = {}
     """Keywords of other libraries, and what to write here instead."""
 
+    unshown: ClassVar[frozenset[str]] = frozenset()
+    """Settings whose values `repr` does not show."""
+
     needs_model: bool = False
     """Whether it can do nothing where no model call is seen, as one that counts tokens."""
 

@@ -37,7 +37,11 @@ class Spelled(Generic[P, T]):
             policy = cast("Callable[..., T]", self._make)(*args, **kwargs)
         except TypeError as error:
             self._explain(args, kwargs, error)
-        spelled = [*map(_shown, args), *(f"{key}={_shown(value)}" for key, value in kwargs.items())]
+        named = {
+            key: "..." if key in policy.unshown and isinstance(value, str) else _shown(value)
+            for key, value in kwargs.items()
+        }
+        spelled = [*map(_shown, args), *(f"{key}={value}" for key, value in named.items())]
         policy.spelled = f"{self.name}({', '.join(spelled)})"
         return policy
 

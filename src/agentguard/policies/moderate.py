@@ -9,7 +9,7 @@ from agentguard.engine.arguments import number, one_of
 from agentguard.engine.beside import beside
 from agentguard.engine.chain import Policy
 from agentguard.engine.gate import Window
-from agentguard.engine.judging import judged
+from agentguard.engine.judging import checked_hold, judged
 from agentguard.engine.spelling import Bare
 from agentguard.engine.verdict import Finding, checked, stop
 from agentguard.moderating import rules as words
@@ -120,11 +120,11 @@ class Moderate(Policy):
         self.outputs = outputs
         if not (inputs or outputs):
             raise TypeError("moderate() with inputs=False and outputs=False judges nothing")
-        if isinstance(threshold, (int, float)):
+        if threshold is not None and not isinstance(threshold, dict):
             number("moderate", "threshold", threshold)
         one_of("moderate", "on_error", on_error, "closed", "open")
         self.then = checked("moderate", then)
-        self.hold: Hold = hold
+        self.hold = checked_hold("moderate", hold)
         self.checks = Checks(
             "moderate",
             self.categories or words.CATEGORIES,
@@ -191,7 +191,7 @@ class Moderate(Policy):
         findings = self._found(text, "answer", seen)
         if findings or not self.checks or not answer.text.strip():
             return findings
-        outcome = await self.checks.ask([(text, "answer")], answer.call.runtime)
+        outcome = await self.checks.ask([(answer.masked, "answer")], answer.call.runtime)
         for name, error in outcome.failed:
             answer.call.emit(events.CheckFailed, self.name, name, error)
         return outcome.findings

@@ -9,7 +9,7 @@ from agentguard.engine.arguments import number, one_of
 from agentguard.engine.beside import beside
 from agentguard.engine.chain import Policy
 from agentguard.engine.gate import Window
-from agentguard.engine.judging import judged
+from agentguard.engine.judging import checked_hold, judged
 from agentguard.engine.spelling import Bare
 from agentguard.engine.verdict import Finding, checked, stop
 from agentguard.moderating import rules as words
@@ -92,6 +92,7 @@ class ScreenInjection(Policy):
 
     name = "screen_injection"
     refuses = True
+    unshown = frozenset({"canary"})
     spellings: ClassVar[Mapping[str, str]] = {
         "classifier": "classify=",
         "model": "classify=, a function that asks the model",
@@ -120,19 +121,16 @@ class ScreenInjection(Policy):
             raise TypeError(
                 f"screen_injection(untrusted=) takes names: write untrusted=[{untrusted!r}]"
             )
-        if isinstance(threshold, (int, float)):
+        if threshold is not None and not isinstance(threshold, dict):
             number("screen_injection", "threshold", threshold)
         one_of("screen_injection", "on_error", on_error, "closed", "open")
         self.untrusted = frozenset(untrusted)
         self.then = checked("screen_injection", then)
-        self.hold: Hold = hold
+        self.hold = checked_hold("screen_injection", hold)
         self.checks = Checks(
             self.name, (), threshold, closed=on_error == "closed", classify=classify
         )
         self._canary = _canary(canary)
-
-    def __repr__(self) -> str:
-        return "screen_injection(...)" if self.spelled else "screen_injection()"
 
     @classmethod
     def takes(cls, value: object) -> bool:
