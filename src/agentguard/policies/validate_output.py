@@ -163,11 +163,17 @@ class ParseOutput(ValidateOutput, Generic[M]):
 
     name: ClassVar[str] = "validate_output"
 
+    async def around(self, call: Call, next: Next) -> Reply:
+        """Call, judge, and ask again; a stream is none of what is asked for."""
+
+        async def whole(call: Call) -> Reply:
+            return await _whole(await next(call))
+
+        return await super().around(call, whole)
+
     async def deliver(self, call: Call, reply: Reply) -> Reply:
         """Make the object of what every guard further out has let through, caches included."""
-        if reply.source is not None:
-            await reply.discard()
-            raise TypeError(_NO_STREAM)
+        await _whole(reply)
         found = self.wanted.judge([reply.value])
         if found.problems:
             call.reject(self, [each.finding for each in found.problems], stop, OutputRejected)
@@ -185,6 +191,13 @@ class ParseOutput(ValidateOutput, Generic[M]):
 
         def __call__(self, fn: Any, /) -> Any:
             """Guard `fn`, which then returns the object."""
+
+
+async def _whole(reply: Reply) -> Reply:
+    if reply.source is not None:
+        await reply.discard()
+        raise TypeError(_NO_STREAM)
+    return reply
 
 
 class _Verdict:

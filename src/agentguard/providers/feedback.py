@@ -69,6 +69,10 @@ def with_feedback(
     texts = [name for name, value in known.items() if isinstance(value, str)]
     if target.endpoint.provider is None and len(texts) == 1:
         return _put(names, args, kwargs, texts[0], f"{known[texts[0]]}\n\n{why}")
+    places = [place for place, value in enumerate(args) if isinstance(value, str)]
+    if target.endpoint.provider is None and not texts and len(places) == 1:
+        (place,) = places
+        return (*args[:place], f"{args[place]}\n\n{why}", *args[place + 1 :]), kwargs
     return args, kwargs
 
 

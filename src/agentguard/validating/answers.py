@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agentguard.engine.verdict import Finding
 from agentguard.providers.answered import answered
 from agentguard.providers.finish import ending
-from agentguard.providers.shapes import shape_of
+from agentguard.providers.sent import rewritten
 from agentguard.validating.json_in_text import json_in
 from agentguard.validating.kinds import Judged, Predicate
 from agentguard.validating.reasons import Problem
@@ -137,8 +137,7 @@ def _restored_json(source: str, restore: Restore) -> str:
 
 def _unmasked(value: Any, restore: Restore) -> Any:
     """A value with what a mask hides put back in all its texts."""
-    shape = shape_of(value)
-    return shape.join(value, {channel: restore(text) for channel, text in shape.split(value)})
+    return rewritten(value, lambda text, _: restore(text))
 
 
 def _problem(rule: str, reason: str, told: str | None = None) -> Problem:

@@ -143,7 +143,7 @@ def _value(text: str, at: int) -> int:
             continue
         elif char in _CLOSES:
             if len(open_) >= _DEEPEST:
-                raise _Broken(at, cut=False)
+                raise _Broken(size, cut=False)  # nor is anything taken out of it
             open_.append(char)
             expects = "first" if char == "[" else "first key"
             at += 1
@@ -165,13 +165,19 @@ def _key(text: str, at: int) -> int:
 
 
 _STOPPED: Final = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*+', re.DOTALL)
+_HALF: Final = frozenset({".", "e", "E", "e+", "e-", "E+", "E-"})
+"""How a number that is cut off goes on."""
+
 _WORDS: Final = ("true", "false", "null")
 
 
 def _scalar(text: str, at: int) -> int:
     found = _SCALAR.match(text, at)
     if found is not None:
-        return found.end()
+        end = found.end()
+        if text[end : end + 3] in _HALF:  # at the very end, since it would be longer elsewhere
+            raise _Broken(len(text), cut=True)
+        return end
     if text[at] == '"':  # it breaks off at the end, or at a character that no string may have
         end = _STOPPED.match(text, at).end()  # type: ignore[union-attr]
         last = len(text) - 1  # where an escape may have been cut in two
