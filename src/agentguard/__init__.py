@@ -30,6 +30,7 @@ from agentguard.policies.breaker import breaker
 from agentguard.policies.budget import budget
 from agentguard.policies.cache import cache
 from agentguard.policies.fallback import fallback
+from agentguard.policies.mask_pii import mask_pii
 from agentguard.policies.moderate import moderate
 from agentguard.policies.prompt_cache import prompt_cache
 from agentguard.policies.retry import retry
@@ -74,6 +75,7 @@ __all__ = [
     "flush",
     "guard",
     "judged",
+    "mask_pii",
     "moderate",
     "observe",
     "prices",

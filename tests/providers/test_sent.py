@@ -107,7 +107,7 @@ def test_openai_chat():
     )
     assert seen.places == [
         "tools[0].function.description",
-        "metadata.a",
+        "metadata[...]",
         "user",
         "messages[0].content",
         "messages[1].content[0].text",
@@ -218,7 +218,7 @@ def test_anthropic_messages():
     assert redacted is messages[1]["content"][1]
     assert use["input"] == {"name": "<E>", "id": "<E>", "n": 4111111111111111}
     assert use["id"] == "toolu_1"
-    assert ("messages[1].content[2].input.n", "4111111111111111") in seen.texts
+    assert ("messages[1].content[2].input[...]", "4111111111111111") in seen.texts
     assert kwargs["metadata"] == {"user_id": "<E>"}
     assert not seen.attached
 
@@ -507,7 +507,7 @@ def test_labels():
     """A field's name goes with its text: it may be what tells the text's type."""
     seen = Seen()
     rewrite(Target(lambda data: data), ({"passport": [SECRET]},), {}, seen)
-    assert seen.labels["data.passport[0]"] == "passport"
+    assert seen.labels["data[...][0]"] == "passport"
 
 
 def test_texts_of_a_partial():
@@ -534,7 +534,7 @@ def test_a_structure_that_contains_itself():
     """It cannot be changed in a copy, so it is refused, by name."""
     loop: dict[str, Any] = {"text": SECRET}
     loop["self"] = [loop]
-    with pytest.raises(Unwalkable, match=r"data\.self\[0\] contains itself"):
+    with pytest.raises(Unwalkable, match=r"data\[\.\.\.\]\[0\] contains itself"):
         rewrite(Target(lambda data: data), (loop,), {}, Seen())
 
 

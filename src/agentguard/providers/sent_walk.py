@@ -53,6 +53,9 @@ _ATTACHED: Final = "attached"
 _ATOMS: Final = frozenset({int, float, bool, complex, type(None)})
 _NUMBERS: Final = frozenset({int, float})
 _LONG_NUMBER: Final = 10**8
+_UNNAMED: Final = "[...]"
+"""A step in a place: the keys of somebody's data may be what must not be told."""
+
 _DEEPEST: Final = 200
 _ROLES: Final = frozenset(
     {"user", "assistant", "system", "developer", "tool", "function", "model", "human", "ai"}
@@ -239,8 +242,9 @@ class Walk:
         changes: dict[Any, Any] = {}
         renamed: dict[Any, str] = {}
         for name, each in value.items():
-            here = (*path, name if isinstance(name, (str, int)) else type(name).__name__)
-            if mode in {AS_DATA, _AS_JSON} and isinstance(name, str):
+            data = mode in {AS_DATA, _AS_JSON}
+            here = (*path, _UNNAMED if data or not isinstance(name, str) else name)
+            if data and isinstance(name, str):
                 new = self._text(name, path, None, mode)
                 if new != name:
                     renamed[name] = new
@@ -328,8 +332,10 @@ def named_path(path: Path) -> str:
     for step in path:
         if isinstance(step, int):
             told += f"[{step}]"
+        elif step == _UNNAMED or not told:
+            told += step
         else:
-            told += f".{step}" if told else step
+            told += f".{step}"
     return told
 
 

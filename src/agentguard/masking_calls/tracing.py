@@ -1,0 +1,80 @@
+"""LangSmith's ambient client, kept from sending what a mask keeps from the provider.
+
+Where tracing is switched on in the environment, LangChain and `@traceable` hand a run's inputs to
+one client of the process before any guarded method is entered, so that nothing around the call
+could change them. That client takes an anonymizer for inputs, outputs, metadata and errors: it gets
+one that masks, behind whatever anonymizer it had.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import TYPE_CHECKING, Any, Final
+
+from agentguard.engine.scope import surrounding
+from agentguard.engine.trouble import trouble
+from agentguard.masking.masker import Masker
+from agentguard.masking.vault import Vault
+from agentguard.providers.sent import rewritten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentguard.policies.mask_pii import MaskPII
+
+__all__ = ["cover", "is_traced"]
+
+_SWITCHES: Final = tuple(
+    f"{vendor}_TRACING{version}" for vendor in ("LANGSMITH", "LANGCHAIN") for version in ("_V2", "")
+)
+_policies: Final[weakref.WeakSet[MaskPII]] = weakref.WeakSet()
+_HIDERS: Final = ("_hide_inputs", "_hide_outputs", "_hide_metadata")
+
+
+def is_traced() -> bool:
+    """Whether the environment switches LangSmith's tracing on."""
+    return any(os.environ.get(name) == "true" for name in _SWITCHES)
+
+
+def cover(policy: MaskPII) -> None:
+    """Have the ambient client mask what it sends, from here on: every type, whatever the policy's.
+
+    Args:
+        policy: whose own detectors are asked as well, as long as it lives.
+    """
+    if policy.detectors:
+        _policies.add(policy)
+    try:
+        from langsmith import run_trees
+
+        client: Any = run_trees.get_cached_client()
+    except ImportError:
+        return  # nothing can be traced
+    except Exception as error:
+        trouble("reaching LangSmith's client", error)
+        return
+    hiders = {name: getattr(client, name) for name in _HIDERS}
+    if client._anonymizer is None and any(map(callable, hiders.values())):  # noqa: SLF001
+        for name, hides in hiders.items():  # an anonymizer would stand before them
+            if hides is not True and not isinstance(hides, _Anonymizer):
+                setattr(client, name, _Anonymizer(hides or None))
+    elif not isinstance(client._anonymizer, _Anonymizer):  # noqa: SLF001
+        client._anonymizer = _Anonymizer(client._anonymizer)  # noqa: SLF001
+
+
+class _Anonymizer:
+    """Masks what a run has, behind what the client had in its place."""
+
+    def __init__(self, before: Callable[[Any], Any] | None) -> None:
+        self._before = before
+
+    def __call__(self, data: Any) -> Any:
+        told = data if self._before is None else self._before(data)
+        detectors = [each for policy in _policies for each in policy.detectors]
+        masker, vault = Masker(detectors=detectors, known=surrounding().known), Vault()
+        try:
+            return rewritten(told, lambda text, _: masker.mask(text, vault)[0])
+        except Exception as error:  # what cannot be masked is not sent
+            trouble("masking a trace", error)
+            return dict.fromkeys(told)
