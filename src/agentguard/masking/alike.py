@@ -13,8 +13,9 @@ _SPACE: Final = re.compile(r"\s+")
 _APART: Final = re.compile(r"[\W_]+")
 _KOREA: Final = re.compile(r"^(?:00)?820?(?=[1-9])")
 
-_FOLDED: Final = {"email", "name", "address", "ip_address"}
+_FOLDED: Final = {"email", "ip_address"}
 _LETTERS_AND_DIGITS: Final = {
+    "address",
     "bank_account",
     "birth_date",
     "credit_card",
@@ -25,6 +26,7 @@ _LETTERS_AND_DIGITS: Final = {
     "kr_passport",
     "kr_rrn",
     "mac_address",
+    "name",
     "phone",
     "us_ssn",
 }
@@ -33,8 +35,8 @@ _LETTERS_AND_DIGITS: Final = {
 def alike(kind: str, value: str) -> str:
     """What all spellings of a value have in common.
 
-    Full-width characters, invisible ones and spacing make no difference. Letters and digits alone
-    count in what is a number; case makes no difference there, in e-mail addresses and in names. A
+    Full-width characters, invisible ones and spacing make no difference. In numbers, names and
+    addresses letters and digits alone count, and there as in e-mail addresses their case does not. A
     Korean phone number is the same with +82 and with 0.
 
     Examples:

@@ -41,7 +41,7 @@ class Finder:
         if known:
             from agentguard.detect.exact import Exact
 
-            self._detectors = (*self._detectors, Exact(known))
+            self._detectors = (*self._detectors, Exact(_pairs(known)))
 
     def within(self, known: Known, on_error: OnError | None) -> Finder:
         """The same, which also knows these values, and tells `on_error` of what fails."""
@@ -151,6 +151,19 @@ class _Guarded:
             raise failure
         self._on_error(failure)
         return []
+
+
+def _pairs(known: Known) -> Iterator[tuple[str, str]]:
+    given: Any = known
+    if isinstance(given, str):
+        raise TypeError('known= takes a dict, as in {"name": "Kim Minsu"}, not a text')
+    for kind, value in given.items() if hasattr(given, "items") else given:
+        for each in [value] if isinstance(value, str) else value:
+            if not isinstance(each, str):
+                raise TypeError(
+                    f"known= takes texts, or lists of them: that of {kind!r} is {type(each).__name__}"
+                )
+            yield kind, each
 
 
 def _checked(detector: Any) -> Detector:

@@ -1,29 +1,17 @@
 """What a placeholder looks like, and in which spellings a model gives it back.
 
 A placeholder is written `<EMAIL_1>`. Models change it: its case, its separators, its brackets,
-which they escape, widen or leave out. `SPELLED` finds these spellings, and `begins` tells whether
-the end of a text may still become one of them.
+which they escape, widen or leave out. `spelled` finds these spellings, and `Live` tells whether the
+end of a text may still become one of them.
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Container
-
-__all__ = [
-    "LONGEST",
-    "NUMBERED",
-    "SPELLED",
-    "begins",
-    "canonical",
-    "first_begun",
-    "names",
-    "of",
-    "word",
-]
+__all__ = ["LONGEST", "Live", "canonical", "names", "numbered", "of", "spelled", "word"]
 
 # What opens a placeholder, and what then closes it. Where one pair is part of another it is later.
 _PAIRS: Final = (
@@ -31,6 +19,8 @@ _PAIRS: Final = (
     (r"\<", r"\>"),
     ("<", ">"),
     ("&lt;", "&gt;"),
+    ("&lt;", ">"),  # enough for HTML
+    (r"\u003c", ">"),
     ("&#60;", "&#62;"),
     ("&#x3c;", "&#x3e;"),
     ("\uff1c", "\uff1e"),  # full-width
@@ -47,31 +37,37 @@ LONGEST: Final = _MOST + 2 * 6
 
 _GAP: Final = re.compile(rf"\\{{0,2}}[_{_SPACES}-]")  # Markdown escapes `_`, JSON the escape
 _APART: Final = re.compile(r"[^A-Z0-9]+")
-_INSIDE: Final = rf"([A-Za-z0-9_\\{_SPACES}-]{{2,{_MOST}}})"
+_INSIDE: Final = rf"([A-Za-z0-9_\\{_SPACES}-]{{2,{_MOST}}}?)"
 _WORD: Final = "A-Za-z0-9_"
 _BEFORE: Final = {"[": rf"(?<![{_WORD})\]])"}  # `users[email_1]` is code
 _AFTER: Final = {"]": r"(?!\()"}  # `[EMAIL_1](mailto:...)` is a link
-SPELLED: Final = re.compile(
-    "|".join(
+
+
+@functools.cache
+def spelled() -> re.Pattern[str]:
+    """Whatever may be a placeholder; the group that took part has what is inside the brackets."""
+    bracketed = (
         _BEFORE.get(opening, "")
         + f"(?i:{re.escape(opening)}){_INSIDE}(?i:{re.escape(closing)})"
         + _AFTER.get(closing, "")
         for opening, closing in _PAIRS
     )
     # Without brackets only as it was written: `email_1` may be a variable, `$EMAIL_1` is one.
-    + rf"|(?<![{_WORD}$])([A-Z][A-Z0-9]*(?:\\{{0,2}}_[A-Z0-9]+)*\\{{0,2}}_[0-9]{{1,9}})(?![{_WORD}])",
-    re.ASCII,
-)
-"""Whatever may be a placeholder; the last group is the one without brackets."""
+    name = r"([A-Z][A-Z0-9]*(?:\\{0,2}_[A-Z0-9]+)*\\{0,2}_[0-9]{1,9})"
+    bare = f"(?<![{_WORD}$]){name}(?![{_WORD}])"
+    return re.compile("|".join((*bracketed, bare)), re.ASCII)
 
-NUMBERED: Final = re.compile(
-    rf"(?i:{'|'.join(re.escape(opening) for opening, _ in _PAIRS)})[{_SPACES}]?"
-    rf"([A-Za-z][A-Za-z0-9]*(?:\\{{0,2}}[_{_SPACES}-][A-Za-z][A-Za-z0-9]*)*)"
-    rf"\\{{0,2}}[_{_SPACES}-]([0-9]+)",
-    re.ASCII,
-)
-"""A bracket, a type and a number, whatever follows."""
 
+@functools.cache
+def numbered() -> re.Pattern[str]:
+    """A bracket, a type and a number, whatever follows."""
+    opening = "|".join(dict.fromkeys(re.escape(opening) for opening, _ in _PAIRS))
+    gap = rf"\\{{0,2}}[_{_SPACES}-]"
+    kind = rf"[A-Za-z][A-Za-z0-9]*(?:{gap}[A-Za-z][A-Za-z0-9]*)*"
+    return re.compile(rf"(?i:{opening})[{_SPACES}]?({kind}){gap}([0-9]+)", re.ASCII)
+
+
+_PART: Final = re.compile(_INSIDE.replace("{2,", "{0,"))
 _START: Final = re.compile(
     rf"[<&\\\uff1c\u3008\u27e8\uff3b]|(?<![{_WORD})\]])\[|(?<![{_WORD}$])[A-Z]"
 )
@@ -124,51 +120,75 @@ def canonical(inside: str) -> str:
     return _GAP.sub("_", inside).upper()
 
 
-def first_begun(text: str, live: Container[str], beginnings: Container[str], begin: int = 0) -> int:
-    """Where a placeholder begins that what follows `text` may complete; its length when none does.
+class Live:
+    """Placeholders that stand for something. Only ever grows: it is read without a lock.
 
-    Args:
-        text: what has arrived.
-        live: canonical names that stand for something.
-        beginnings: every beginning of these names, the whole ones included.
-        begin: where to look from.
+    Attributes:
+        values: by canonical name.
+        kinds: their types, as they stand in placeholders.
     """
-    for start in _START.finditer(text, max(begin, len(text) - LONGEST)):
-        if begins(text[start.start() :], live, beginnings):
-            return start.start()
-    return len(text)
 
+    __slots__ = ("_beginnings", "_written", "kinds", "values")
 
-def begins(text: str, live: Container[str], beginnings: Container[str]) -> bool:
-    """Whether all of `text` is the beginning of a placeholder, or one whose end is not certain."""
-    if text[0].isalpha():
-        return bool(_UPPER.fullmatch(text)) and _beginning(text, beginnings)
-    small = text.lower()
-    for opening, closing in _PAIRS:
-        if opening.startswith(small):
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.kinds: set[str] = set()
+        self._written: set[str] = set()  # beginnings of names as they are written
+        self._beginnings: set[str] = set()  # those of all their names
+
+    def add(self, name: str, number: int, value: str) -> None:
+        """From now on this placeholder stands for `value`."""
+        self.kinds.add(name)
+        for beginnings, inside in zip(
+            (self._written, self._beginnings), names(name, number), strict=False
+        ):
+            beginnings.update(inside[:size] for size in range(1, len(inside) + 1))
+        for inside in names(name, number):
+            self.values[inside] = value
+
+    def first_begun(self, text: str, begin: int) -> int:
+        """Where a placeholder begins that what follows `text` may complete; its length for nowhere.
+
+        Args:
+            text: what has arrived.
+            begin: where to look from.
+        """
+        for start in _START.finditer(text, max(begin, len(text) - LONGEST)):
+            if self._begins(text[start.start() :]):
+                return start.start()
+        return len(text)
+
+    def _begins(self, text: str) -> bool:
+        """Whether all of `text` is the beginning of a placeholder, or one whose end is not certain."""
+        if text[0].isalpha():
+            return bool(_UPPER.fullmatch(text)) and self._inside(text, bare=True)
+        small = text.lower()
+        return any(
+            opening.startswith(small)
+            or (small.startswith(opening) and self._closes(text[len(opening) :], closing))
+            for opening, closing in _PAIRS
+        )
+
+    def _closes(self, rest: str, closing: str) -> bool:
+        if _PART.fullmatch(rest) and self._inside(rest):
             return True
-        if small.startswith(opening) and _closes(text[len(opening) :], closing, live, beginnings):
+        small = rest.lower()
+        return any(
+            small.endswith(closing[:size])
+            and len(rest) > size
+            and canonical(rest[:-size]) in self.values
+            for size in range(1, len(closing) + (closing in _AFTER))
+        )
+
+    def _inside(self, text: str, *, bare: bool = False) -> bool:
+        text = text[1:] if text[:1] and text[0] in _SPACES else text
+        name = text.rstrip("\\")
+        escapes = len(text) - len(name)
+        name = _GAP.sub("_", name).upper() + "_" * (escapes > 0)
+        if escapes > 2:
+            return False
+        if not name or name in self._written:
             return True
-    return False
-
-
-def _closes(rest: str, closing: str, live: Container[str], beginnings: Container[str]) -> bool:
-    if len(rest) > _MOST + len(closing):
-        return False
-    if re.fullmatch(_INSIDE.replace("{2,", "{0,"), rest) and _beginning(rest, beginnings, live):
-        return True
-    small = rest.lower()
-    return any(
-        small.endswith(closing[:size]) and rest[:-size] and canonical(rest[:-size]) in live
-        for size in range(1, len(closing) + (closing in _AFTER))
-    )
-
-
-def _beginning(inside: str, beginnings: Container[str], live: Container[str] = ()) -> bool:
-    if inside[:1] and inside[0] in _SPACES:
-        inside = inside[1:]
-    escape = len(inside) - len(inside.rstrip("\\"))
-    name = _GAP.sub("_", inside[: len(inside) - escape]).upper() + "_" * (escape > 0)
-    if escape <= 2 and (not name or name in beginnings):
-        return True
-    return inside[-1:] in {*_SPACES} and canonical(inside) in live
+        if bare:
+            return False
+        return name in self._beginnings or (name[-1] == "_" and canonical(text) in self.values)

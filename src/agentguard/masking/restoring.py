@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_
 from typing import TYPE_CHECKING
 
-from agentguard.masking.placeholder import NUMBERED, SPELLED, canonical, first_begun
+from agentguard.masking.placeholder import canonical, numbered, spelled
 
 if TYPE_CHECKING:
     from agentguard.masking.vault import Vault
@@ -45,14 +45,14 @@ class Restoring:
         return self._out("", last=True)
 
     def _out(self, text: str, *, last: bool) -> str:
-        live, beginnings = self._vault.live, self._vault.beginnings
+        live = self._vault.live
         text = self._before + self._held + text
         begin = begun = len(self._before)
-        held = len(text) if last else first_begun(text, live, beginnings, begin)
+        held = len(text) if last else live.first_begun(text, begin)
         out: list[str] = []
         at = begin
-        while (found := SPELLED.search(text, at)) is not None and found.start() < held:
-            value = live.get(canonical(found[found.lastindex or 0]))
+        while (found := spelled().search(text, at)) is not None and found.start() < held:
+            value = live.values.get(canonical(found[found.lastindex or 0]))
             at = found.start() + 1
             if value is not None:
                 out += (text[begin : found.start()], self._written(value))
@@ -65,10 +65,10 @@ class Restoring:
         return "".join(out)
 
     def _unknown(self, text: str, begin: int, end: int) -> int:
-        live, kinds = self._vault.live, self._vault.kinds
+        live = self._vault.live
         return sum(
-            kind in kinds and f"{kind}_{found[2]}" not in live
-            for found in NUMBERED.finditer(text, begin, end)
+            kind in live.kinds and f"{kind}_{found[2]}" not in live.values
+            for found in numbered().finditer(text, begin, end)
             for kind in (canonical(found[1]),)
         )
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -102,6 +99,9 @@ def keyed(key: bytes) -> Callable[[str, str], str]:
         >>> pseudonym("Kim@Example.com", "email") == pseudonym("kim@example.com", "email")
         True
     """
+    import base64
+    import hashlib
+    import hmac
 
     def pseudonym(value: str, kind: str) -> str:
         text = f"{kind}\0{alike(kind, value)}".encode(errors="surrogatepass")

@@ -41,8 +41,6 @@ class Vault:
         "_numbers",
         "_taken",
         "_withheld",
-        "beginnings",
-        "kinds",
         "live",
     )
 
@@ -52,10 +50,7 @@ class Vault:
         self._last: Counter[str] = Counter()
         self._taken: set[str] = set()  # what texts contained before anything was masked
         self._withheld: set[tuple[str, str]] = set()
-        # For steps that restore, read without the lock: each of them only ever grows.
-        self.live: dict[str, str] = {}
-        self.beginnings: set[str] = set()
-        self.kinds: set[str] = set()
+        self.live = placeholder.Live()
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -79,7 +74,7 @@ class Vault:
         """
         for text in texts:
             for block in range(0, len(text), _BLOCK):  # lets other threads run in between
-                found = placeholder.SPELLED.finditer(
+                found = placeholder.spelled().finditer(
                     text, max(0, block - placeholder.LONGEST), block + _BLOCK
                 )
                 mentions = {placeholder.canonical(m[m.lastindex or 0]) for m in found}
@@ -106,10 +101,10 @@ class Vault:
                 if withheld:
                     self._withheld.add(key)
                 else:
-                    self._keep(name, number, value)
+                    self.live.add(name, number, value)
             elif not withheld and key in self._withheld:
                 self._withheld.discard(key)  # now the user has written it as well
-                self._keep(name, number, value)
+                self.live.add(name, number, value)
         return placeholder.of(name, number)
 
     def holds(self, kind: str, value: str) -> bool:
@@ -117,12 +112,6 @@ class Vault:
         key = (kind, alike(kind, value))
         with self._lock:
             return key in self._numbers and key not in self._withheld
-
-    def _keep(self, name: str, number: int, value: str) -> None:
-        self.kinds.add(name)
-        for inside in placeholder.names(name, number):
-            self.beginnings.update(inside[:size] for size in range(1, len(inside) + 1))
-            self.live[inside] = value
 
     def _counts(self) -> Counter[str]:
         return Counter(key[0] for key in self._numbers if key not in self._withheld)
