@@ -10,7 +10,10 @@ text without holding the interpreter.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["BEFORE", "LONGEST", "last", "line"]
 
@@ -33,15 +36,37 @@ def last(text: str, until: int) -> int:
         text: that begins at a cut, and may go on.
         until: to look no further.
     """
-    limit = min(until, _before_key(text))
-    found = text.rfind("\n", 0, limit) + 1
-    words = _words(text, found, limit)
-    return max(found, words)
+    return _outside_keys(text, until, _between_words)
 
 
 def line(text: str, until: int) -> int:
     """The last cut between two lines."""
-    return text.rfind("\n", 0, min(until, _before_key(text))) + 1
+    return _outside_keys(text, until, _between_lines)
+
+
+def _outside_keys(text: str, until: int, cut: Callable[[str, int], int]) -> int:
+    while True:
+        found = cut(text, until)
+        begins = text.rfind(_KEY, 0, found)
+        if begins < 0 or found >= _end_of_key(text, begins):
+            return found
+        until = begins
+
+
+def _end_of_key(text: str, begins: int) -> int:
+    """Where the private key ends that begins there, as far as can be known."""
+    most = begins + _LONGEST_KEY
+    found = _KEY_END.search(text, begins, most)
+    return most if found is None else found.end()
+
+
+def _between_lines(text: str, until: int) -> int:
+    return text.rfind("\n", 0, until) + 1
+
+
+def _between_words(text: str, until: int) -> int:
+    line = _between_lines(text, until)
+    return max(line, _words(text, line, until))
 
 
 def _words(text: str, start: int, limit: int) -> int:
@@ -63,11 +88,3 @@ def _words(text: str, start: int, limit: int) -> int:
         if not _DIGIT.search(text, left, right):
             return space + 1
     return 0
-
-
-def _before_key(text: str) -> int:
-    """Where the last private key begins that has not ended; else the end of the text."""
-    begins = text.rfind(_KEY)
-    if begins < 0 or len(text) - begins > _LONGEST_KEY or _KEY_END.search(text, begins):
-        return len(text)
-    return begins

@@ -12,12 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["bank_accounts", "cards", "ibans", "luhn"]
 
-_CARD: Final = re.compile(
-    r"(?<![\d])(?:\d(?:(?:[ \-_]| - )?\d){12,18}|\d{4}([./])\d{4}\1\d{4}\1\d{4})(?![\d])"
-)
-_GROUPED: Final = re.compile(
-    r"\d{4}[ \-_]{1,3}\d{4}[ \-_]{1,3}\d{4}[ \-_]{1,3}\d{4}(?!\d)|\d{4}[ \-]\d{6}[ \-]\d{5}(?!\d)"
-)
+_RUN: Final = re.compile(r"\d+")
+_GAP: Final = re.compile(r"[ ./_\-]{0,3}")
+_LAYOUTS: Final = {(4, 4, 4, 4), (4, 4, 4, 4, 3), (4, 6, 5), (4, 6, 4), (4, 4, 4, 1), (4, 4, 4, 3)}
 _BRANDS: Final = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})$"  # Visa
     r"|(?:5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720))\d+$"  # Mastercard
@@ -78,6 +75,9 @@ _NOT_ACCOUNT: Final = re.compile(
 _BANK_BEFORE: Final = re.compile(rf"(?:{_BANKS})[^\d\n]{{0,12}}$", re.IGNORECASE)
 _BANK_BEHIND: Final = re.compile(rf"\s?\((?:{_BANKS})")
 _CHECKED: Final = 0.95
+_SHORTEST_CARD: Final = 13
+_LONGEST_CARD: Final = 19
+_MOST_GROUPS: Final = 8
 
 
 def luhn(digits: str) -> bool:
@@ -89,23 +89,41 @@ def luhn(digits: str) -> bool:
 
 def cards(place: Digits) -> Iterator[tuple[int, int, float]]:
     """Card numbers of a known brand whose check digit is right."""
-    text = place.text
-    if place.size < 13:
+    if place.size < _SHORTEST_CARD:
         return
-    at = place.start
-    while found := _CARD.search(text, at, place.end):
-        at = found.end()
-        start, end = found.span()
-        grouped = _GROUPED.match(text, start, place.end)
-        if grouped is not None:
-            end = at = grouped.end()
-        digits = "".join(filter(str.isdigit, text[start:end]))
-        if not _alone(text, start, end):
+    text, free = place.text, 0
+    runs = [found.span() for found in _RUN.finditer(text, place.start, place.end)]
+    for first, (start, _) in enumerate(runs):
+        if start < free:
             continue
-        if _BRANDS.match(digits) and luhn(digits) and len(set(digits)) > 1:
-            yield start, end, _CHECKED
-        elif _CARD_NAMED.search(place.left(start)) and len(digits) in {15, 16}:
-            yield start, end, 0.6
+        for end, digits in _candidates(text, runs[first:]):
+            if not _alone(text, start, end):
+                continue
+            named = _CARD_NAMED.search(place.left(start)) is not None
+            whole = len(digits) == end - start or _laid_out(text, start, end)
+            if _BRANDS.match(digits) and luhn(digits) and len(set(digits)) > 1 and (whole or named):
+                yield start, end, _CHECKED
+                free = end
+                break
+            if named and len(digits) in {15, 16} and whole:
+                yield start, end, 0.6
+
+
+def _candidates(text: str, runs: list[tuple[int, int]]) -> Iterator[tuple[int, str]]:
+    """Where a number that begins with the first of these runs may end, and its digits."""
+    digits = ""
+    for place, (start, end) in enumerate(runs[:_MOST_GROUPS]):
+        if place and not _GAP.fullmatch(text, runs[place - 1][1], start):
+            return
+        digits += text[start:end]
+        if len(digits) > _LONGEST_CARD:
+            return
+        if len(digits) >= _SHORTEST_CARD:
+            yield end, digits
+
+
+def _laid_out(text: str, start: int, end: int) -> bool:
+    return tuple(len(run) for run in _RUN.findall(text, start, end)) in _LAYOUTS
 
 
 def _alone(text: str, start: int, end: int) -> bool:
