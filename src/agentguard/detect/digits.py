@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["BESIDE", "Digits", "places"]
 
@@ -18,6 +18,7 @@ BESIDE: Final = 60
 
 _PLACE: Final = re.compile(r"[0-9](?:[ ()./\-~_]{0,3}[0-9]){6,}")
 _OPEN: Final = "+( "
+_BEHIND: Final = 16
 
 
 class Digits(NamedTuple):
@@ -35,9 +36,14 @@ class Digits(NamedTuple):
     end: int
     size: int
 
+    def speaks_of(self, words: Iterable[str]) -> bool:
+        """Whether one of these words, in small letters, stands near: else no name has to be looked for."""
+        near = self.text[max(0, self.start - BESIDE) : self.end + _BEHIND].lower()
+        return any(word in near for word in words)
+
     def left(self, start: int) -> str:
-        """What stands to the left of a number that begins at `start`, where its name would be."""
-        return self.text[max(0, start - BESIDE) : start]
+        """What stands left of a number that begins at `start`, in small letters: its name may be there."""
+        return self.text[max(0, start - BESIDE) : start].lower()
 
 
 def places(text: str) -> Iterator[Digits]:

@@ -17,23 +17,21 @@ __all__ = ["business_numbers", "driver_licenses", "passports", "resident_numbers
 
 _RESIDENT: Final = re.compile(r"(?<!\d)\d{6}( ?[-.~/_ ] ?)?[1-8]\d{6}(?!\d)")
 _RESIDENT_NAMED: Final = re.compile(
-    r"주민|등록\s?번호|외국인|거소|rrn|resident|registration|arc\b|alien|foreigner|frn",
-    re.IGNORECASE,
+    r"주민|등록\s?번호|외국인|거소|rrn|resident|registration|arc\b|alien|foreigner|frn"
 )
 _WEIGHTS: Final = (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)
 _DAYS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 _BUSINESS: Final = re.compile(r"(?<![\d\-.])\d{3}([- .]?)\d{2}\1\d{5}(?![\d])(?!-\d)")
 _BUSINESS_NAMED: Final = re.compile(
-    r"사업자|등록\s?번호|b_no|business|brn\b|biz|tax (?:id|number)|company (?:no|reg)",
-    re.IGNORECASE,
+    r"사업자|등록\s?번호|b_no|business|brn\b|biz|tax (?:id|number)|company (?:no|reg)"
 )
 _BUSINESS_WEIGHTS: Final = (1, 3, 7, 1, 3, 7, 1, 3)
 
 _LICENSE: Final = re.compile(
     r"(?<![\d\-])(?:1[1-9]|2[0-8])([- .])\d{2}\1\d{6}\1\d{2}(?![\d\-])|(?<!\d)(?:1[1-9]|2[0-8])\d{10}(?!\d)"
 )
-_LICENSE_NAMED: Final = re.compile(r"면허|licen[cs]e|driver|driving", re.IGNORECASE)
+_LICENSE_NAMED: Final = re.compile(r"면허|licen[cs]e|driver|driving")
 _REGION: Final = re.compile(
     r"(?:서울|부산|경기|강원|충북|충남|전북|전남|경북|경남|제주|대구|인천|광주|대전|울산|세종)"
     r"[ -]?\d{2}[- ]\d{6}[- ]\d{2}(?![\d\-])"

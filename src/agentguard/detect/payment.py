@@ -24,7 +24,7 @@ _BRANDS: Final = re.compile(
     r"|(?:5018|5020|5038|5893|6304|6759|676[1-3])\d+$"  # Maestro
     r"|9\d{15}$|1220\d{11}$|60\d{14}$|220[0-4]\d{12}$|50\d{14}$"  # Korean, test, RuPay, Mir, Verve
 )
-_CARD_NAMED: Final = re.compile(r"card|visa|master|amex|credit|debit|카드|결제", re.IGNORECASE)
+_CARD_NAMED: Final = re.compile(r"card|visa|master|amex|credit|debit|카드|결제")
 
 # It begins with the digits, which are rarer than letters, and looks back from there.
 _IBAN: Final = re.compile(
@@ -65,16 +65,20 @@ _BANKS: Final = (
 )
 _ACCOUNT: Final = re.compile(r"(?<![\d\-])\d(?:[ \-]?\d){7,16}(?![\d])")
 _ACCOUNT_NAMED: Final = re.compile(
-    r"계좌|통장|입금|송금|이체|예금|환불받|bank|account|acct|a/c|routing|wire to", re.IGNORECASE
+    r"계좌|통장|입금|송금|이체|예금|환불받|bank|account|acct|a/c|routing|wire to"
 )
 _NOT_ACCOUNT: Final = re.compile(
     r"전화|연락|휴대|핸드폰|번호는?\s*010|phone|mobile|tel\b|주문|order|invoice|송장|사업자|주민|여권|면허|"
-    r"google|twitter|aws|user account|account id|customer",
-    re.IGNORECASE,
+    r"google|twitter|aws|user account|account id|customer"
 )
-_BANK_BEFORE: Final = re.compile(rf"(?:{_BANKS})[^\d\n]{{0,12}}$", re.IGNORECASE)
-_BANK_BEHIND: Final = re.compile(rf"\s?\((?:{_BANKS})")
+_BANK_BEFORE: Final = re.compile(rf"(?:{_BANKS.lower()})[^\d\n]{{0,12}}$")
+_BANK_BEHIND: Final = re.compile(rf"\s?\((?:{_BANKS})", re.IGNORECASE)
+_HINTS: Final = (
+    "계좌", "통장", "입금", "송금", "이체", "예금", "환불받", "bank", "account", "acct", "a/c", "routing",
+    "wire to", *_BANKS.lower().split("|"),
+)  # fmt: skip
 _CHECKED: Final = 0.95
+_SHORTEST_ACCOUNT: Final = 8
 _SHORTEST_CARD: Final = 13
 _LONGEST_CARD: Final = 19
 _MOST_GROUPS: Final = 8
@@ -163,9 +167,11 @@ def ibans(text: str) -> Iterator[tuple[int, int, float]]:
 def bank_accounts(place: Digits) -> Iterator[tuple[int, int, float]]:
     """Numbers that stand beside the name of a bank, or are called an account."""
     text = place.text
+    if place.size < _SHORTEST_ACCOUNT or not place.speaks_of(_HINTS):
+        return
     for found in _ACCOUNT.finditer(text, place.start, place.end):
         digits = sum(map(str.isdigit, found[0]))
-        if digits < 8 or "  " in found[0]:
+        if digits < _SHORTEST_ACCOUNT or "  " in found[0]:
             continue
         left = place.left(found.start())
         name = list(_ACCOUNT_NAMED.finditer(left))

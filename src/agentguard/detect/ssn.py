@@ -15,8 +15,8 @@ __all__ = ["social_security_numbers"]
 _NUMBER: Final = re.compile(
     r"(?<![\d\-.])(?!000|666|9)\d{3}([- .]?)(?!00)\d{2}([- .]?)(?!0000)\d{4}(?![\d])(?![\-.]\d)"
 )
-_NAMED: Final = re.compile(r"ssn|social[\s_-]?sec|사회\s?보장", re.IGNORECASE)
-_OTHER: Final = re.compile(r"(?s)\d.*(?:account|phone|card|number|no\b|id\b)", re.IGNORECASE)
+_NAMED: Final = re.compile(r"ssn|social[\s_-]?sec|사회\s?보장")
+_OTHER: Final = re.compile(r"(?s)\d.*(?:account|phone|card|number|no\b|id\b)")
 
 
 def social_security_numbers(place: Digits) -> Iterator[tuple[int, int, float]]:
