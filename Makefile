@@ -10,7 +10,7 @@ WORKERS ?= 2
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-format check-lint check-mypy check-pyright format bench semantic-score docs cov lock test-all clean
+.PHONY: help setup demo test check check-format check-lint check-mypy check-pyright format bench semantic-score pii-score docs cov lock test-all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,11 +44,15 @@ format: setup ## format and mend what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.installed-bench .venvs/litellm/.installed ## measure against peers, write benchmarks/RESULTS.md
+bench: $(VENV)/.installed-bench .venvs/litellm/.installed .venvs/pii/.installed ## measure against peers, write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks $(ARGS)
 
 semantic-score: setup ## measure what a semantic cache finds and refuses
 	$(BIN)/python -m benchmarks.semantic
+
+# Its peers have an environment of their own, made when they are asked for.
+pii-score: setup $(if $(findstring --peers,$(ARGS)),.venvs/pii/.installed) ## measure what detectors of personal data find; ARGS=--peers beside others
+	$(BIN)/python -m benchmarks.pii $(ARGS)
 
 docs: $(VENV)/.installed-docs ## build the documentation into site/, warnings are errors
 	$(BIN)/zensical build --clean --strict

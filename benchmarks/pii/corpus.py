@@ -51,7 +51,7 @@ def record(name: str, head: str, frame: str) -> Record:
         "spans": spans,
         "optional": optional,
         "neg": negative,
-        "suite": name.split("-")[0],
+        "suite": name.split("-", maxsplit=1)[0],
         "tags": [*tags, *(["neg"] if negative else [])],
         "lang": language,
     }

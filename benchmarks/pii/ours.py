@@ -9,4 +9,6 @@ NAMES = {"api_key": "SECRET", "birth_date": "OTHER", "name": "OTHER", "address":
 
 def find(text: str) -> list[tuple[int, int, str]]:
     """Return what the default detectors find."""
-    return [(each.start, each.end, NAMES.get(each.type, each.type.upper())) for each in detect(text)]
+    return [
+        (each.start, each.end, NAMES.get(each.type, each.type.upper())) for each in detect(text)
+    ]

@@ -217,9 +217,7 @@ def _score_one(result: Score, find: Any, record: Record) -> None:
             tally.right += at in pairs
             tally.missed += at not in pairs
         if at not in pairs:
-            result.mistakes.append(
-                ("missed", gold.type, record["id"], text[gold.start : gold.end])
-            )
+            result.mistakes.append(("missed", gold.type, record["id"], text[gold.start : gold.end]))
     for index, each in enumerate(found):
         if index in pairs.values() or each.type not in TYPES:
             continue

@@ -7,6 +7,7 @@ holds anything that a scanner of repositories takes for a key.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 import string
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from benchmarks.pii import encodings as enc
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
 ALPHABETS = {
@@ -314,7 +316,7 @@ def _groups(number: str, by: str) -> str:
     else:
         cuts = (4, 10) if len(number) == 14 else (4, 7, 10)
     ends = [0, *cuts, len(number)]
-    return by.join(number[a:b] for a, b in zip(ends, ends[1:], strict=False))
+    return by.join(number[a:b] for a, b in itertools.pairwise(ends))
 
 
 def _date(random: Random, first: int, last: int) -> tuple[int, str]:
@@ -433,74 +435,92 @@ def _pem(random: Random, form: str) -> str:
     return ends.get(line, "\n").join(block)
 
 
+def _split_card(random: Random, form: str) -> str:
+    brand, _, by = form.partition("_")
+    number = _card(random, brand or "visa")
+    return _groups(number, {"dash": "-", "space": " ", "dot": "."}[by]) if by else number
+
+
+def _iban(random: Random, form: str) -> str:
+    country, _, by = form.partition("_")
+    code, bban = IBANS[country or "de"]
+    number = enc.iban(code, fill(random, bban))
+    return re.sub(r"(.{4})(?=.)", r"\1 ", number) if by else number
+
+
+def _ssn(random: Random, form: str) -> str:
+    area = random.choice([*range(100, 665), *range(667, 899)])
+    number = f"{area}-{random.randint(1, 99):02}-{random.randint(1, 9999):04}"
+    return number.replace("-", {"bare": "", "space": " ", "dot": "."}.get(form, "-"))
+
+
+def _brn(random: Random, form: str) -> str:
+    nine = fill(random, "{n1}{d8}")
+    number = nine + enc.brn(nine)
+    return number if form == "bare" else f"{number[:3]}-{number[3:5]}-{number[5:]}"
+
+
+def _license(random: Random, form: str) -> str:
+    region = random.randint(11, 26)
+    number = f"{region}-{fill(random, '{d2}-{d6}-{d2}')}"
+    return number.replace("-", {"bare": "", "space": " "}.get(form, "-"))
+
+
+def _mac(random: Random, form: str) -> str:
+    octets = [f"{random.randrange(256):02x}" for _ in range(6)]
+    octets[0] = f"{random.randrange(1, 60) * 4:02x}"
+    if form == "cisco":
+        return ".".join("".join(octets[at : at + 2]) for at in (0, 2, 4))
+    joined = ("-" if form == "dash" else ":").join(octets)
+    return joined.upper() if form == "upper" else joined
+
+
+def _url(random: Random, form: str) -> str:
+    template = "{w12}" if form == "simple" else random.choice(PASSWORDS)
+    password = fill(random, template)
+    return ("" if form == "nouser" else random.choice(USERS)) + ":" + password
+
+
+def _secret(random: Random, form: str) -> str:
+    if form != "basic":
+        return fill(random, SECRETS[form])
+    pair = f"{random.choice(USERS)}:{fill(random, '{w14}')}"
+    return base64.b64encode(pair.encode()).decode()
+
+
+def _no_card(random: Random, _: str) -> str:
+    body = fill(random, "4{d14}")
+    return body + str((int(enc.luhn(body)) + random.randint(1, 9)) % 10)
+
+
+PASSPORTS = {"old": "M{d8}", "s": "S{d8}", "new": "M{d3}{Z1}{d4}"}
+
+MAKERS: dict[str, Callable[[Random, str], str]] = {
+    "email": lambda random, form: EMAILS[form or "plain"](random),
+    "phone": lambda random, form: fill(random, PHONES[form or "mobile"]),
+    "card": _split_card,
+    "iban": _iban,
+    "ssn": _ssn,
+    "rrn": _rrn,
+    "frn": lambda random, form: _rrn(random, f"f_{form}"),
+    "brn": _brn,
+    "passport": lambda random, form: fill(random, PASSPORTS[form or "new"]),
+    "license": _license,
+    "account": lambda random, form: fill(random, ACCOUNTS[form or "shinhan"]),
+    "ip": _ip,
+    "mac": _mac,
+    "url": _url,
+    "crypto": lambda random, form: _crypto(random, form or "btc"),
+    "secret": _secret,
+    "jwt": _jwt,
+    "pem": lambda random, form: _pem(random, form or "rsa"),
+    "notcard": _no_card,
+}
+
+
 def make(random: Random, kind: str, form: str) -> str:
     """Return a value of the kind, in the form that is named or in the plainest one."""
-    match kind:
-        case "email":
-            return EMAILS[form or "plain"](random)
-        case "phone":
-            return fill(random, PHONES[form or "mobile"])
-        case "card":
-            brand, _, by = form.partition("_")
-            number = _card(random, brand or "visa")
-            return _groups(number, {"dash": "-", "space": " ", "dot": "."}[by]) if by else number
-        case "iban":
-            country, _, by = form.partition("_")
-            code, bban = IBANS[country or "de"]
-            number = enc.iban(code, fill(random, bban))
-            return re.sub(r"(.{4})(?=.)", r"\1 ", number) if by else number
-        case "ssn":
-            area = random.choice([*range(100, 665), *range(667, 899)])
-            number = f"{area}-{random.randint(1, 99):02}-{random.randint(1, 9999):04}"
-            return number.replace("-", {"bare": "", "space": " ", "dot": "."}.get(form, "-"))
-        case "rrn" | "frn":
-            return _rrn(random, ("f_" if kind == "frn" else "") + form)
-        case "brn":
-            nine = fill(random, "{n1}{d8}")
-            number = nine + enc.brn(nine)
-            return number if form == "bare" else f"{number[:3]}-{number[3:5]}-{number[5:]}"
-        case "passport":
-            return fill(
-                random, {"old": "M{d8}", "s": "S{d8}", "new": "M{d3}{Z1}{d4}"}[form or "new"]
-            )
-        case "license":
-            region = random.randint(11, 26)
-            number = f"{region}-{fill(random, '{d2}-{d6}-{d2}')}"
-            return number.replace("-", {"bare": "", "space": " "}.get(form, "-"))
-        case "account":
-            return fill(random, ACCOUNTS[form or "shinhan"])
-        case "ip":
-            return _ip(random, form)
-        case "mac":
-            octets = [f"{random.randrange(256):02x}" for _ in range(6)]
-            octets[0] = f"{random.randrange(1, 60) * 4:02x}"
-            if form == "cisco":
-                return ".".join("".join(octets[at : at + 2]) for at in (0, 2, 4))
-            joined = ("-" if form == "dash" else ":").join(octets)
-            return joined.upper() if form == "upper" else joined
-        case "url":
-            password = (
-                fill(random, random.choice(PASSWORDS))
-                if form != "simple"
-                else fill(random, "{w12}")
-            )
-            return ("" if form == "nouser" else random.choice(USERS)) + ":" + password
-        case "crypto":
-            return _crypto(random, form or "btc")
-        case "secret":
-            if form == "basic":
-                pair = f"{random.choice(USERS)}:{fill(random, '{w14}')}"
-                return base64.b64encode(pair.encode()).decode()
-            return fill(random, SECRETS[form])
-        case "jwt":
-            return _jwt(random, form)
-        case "pem":
-            return _pem(random, form or "rsa")
-        case "notcard":
-            body = fill(random, "4{d14}")
-            return body + str((int(enc.luhn(body)) + random.randint(1, 9)) % 10)
-        case _:
-            return fill(random, FILLERS[kind])
+    return MAKERS[kind](random, form) if kind in MAKERS else fill(random, FILLERS[kind])
 
 
 TYPES = {
