@@ -26,6 +26,8 @@ from agentguard.engine.scope import context, deadline
 from agentguard.engine.verdict import Finding, reask, replace, shadow, stop
 from agentguard.explain import describe, explain
 from agentguard.integrations.sse import sse
+from agentguard.masking.masker import Masker
+from agentguard.masking.vault import Vault
 from agentguard.policies.breaker import breaker
 from agentguard.policies.budget import budget
 from agentguard.policies.cache import cache
@@ -52,11 +54,13 @@ __all__ = [
     "Call",
     "Finding",
     "Judge",
+    "Masker",
     "Next",
     "Outcome",
     "Policy",
     "Reply",
     "RetryBudget",
+    "Vault",
     "Window",
     "breaker",
     "budget",
