@@ -38,17 +38,18 @@ _BARE: Final = re.compile(
 )
 _NAMED: Final = re.compile(
     r"(?:phone|portable|handy|móvil|mobile|cell|tel\b|tel:|fax|desk|whatsapp|call (?:me|us|him|her)|reach (?:me|us)|contact|dial|sms|"
-    r"text me|hotline|(?:my|his|her|their|our)(?: \w{1,12})? number|전화|연락|휴대|핸드폰|폰\s?번호|팩스|문의|번호는)[^\d\n]{0,24}$"
+    r"text me|hotline|(?:my|his|her|their|our)(?: \w{1,12})? number|전화|연락|휴대|핸드폰|폰\s?번호|팩스|문의|(?:(?<![가-힣])|제 ?|내 ?|님 ?|새 ?|우리 ?|본인 ?)번호[는가])[^\d\n]{0,24}$"
 )
 _NOT: Final = re.compile(
     r"(?:주문|송장|운송장|계좌|사업자|주민|면허|여권|카드|접수|우편|order|invoice|tracking|account|card|id|ssn|security|"
-    r"ticket|case|ref|version|isbn|sku|serial|버전|코드)\W{0,3}(?:번호|no\.?|number|#|:|is|는|은)?\W{0,3}$"
+    r"ticket|case|ref|version|isbn|sku|serial|버전|코드)\W{0,3}(?:(?:번호|no\.?|number|#|id|:|is|는|은|가|이)\W{0,3}){0,3}$"
 )
 # What every alternative of `_NAMED` holds: a fast look before the close one.
 _HINTS: Final = (
     "phone", "portable", "handy", "móvil", "mobile", "cell", "tel", "fax", "desk", "whatsapp",
     "call ", "reach ", "contact", "dial", "sms", "text me", "hotline", "number",
     "전화", "연락", "휴대", "핸드폰", "폰", "팩스", "문의", "번호는",
+    "번호가",
 )  # fmt: skip
 _EIGHT: Final = 8
 
@@ -65,7 +66,10 @@ def phones(place: Digits) -> Iterator[tuple[int, int, float]]:
             if _NOT.search(place.left(found.start())):
                 continue
             yield found.start(), _trimmed(text, found), confidence
-    if place.speaks_of(_HINTS) and _NAMED.search(place.left(start)):
+    if not place.speaks_of(_HINTS):
+        return
+    left = place.left(start)
+    if _NAMED.search(left) and not _NOT.search(left):
         for found in _BARE.finditer(text, start, end):
             digits = sum(map(str.isdigit, found[0]))
             if found.start() < place.end and digits >= _EIGHT - 1 and found.start() - start < 4:
