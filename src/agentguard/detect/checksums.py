@@ -137,7 +137,8 @@ def _turned(lane: int, by: int) -> int:
 @functools.cache
 def _round_constants() -> tuple[int, ...]:
     """The 24 constants, from the shift register that the reference defines."""
-    register, constants = 1, []
+    constants: list[int] = []
+    register = 1
     for _ in range(24):
         constant = 0
         for power in range(7):

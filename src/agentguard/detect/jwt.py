@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def _header(part: str) -> dict[str, Any] | None:
     if not _SHORTEST_HEADER <= len(part) <= _LONGEST_HEADER:
         return None
     try:
-        fields = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        fields: Any = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except (ValueError, RecursionError):
         return None
-    return fields if isinstance(fields, dict) and "alg" in fields else None
+    return cast("dict[str, Any]", fields) if isinstance(fields, dict) and "alg" in fields else None

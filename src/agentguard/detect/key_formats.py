@@ -142,7 +142,6 @@ KEY_FORMATS: Final[tuple[tuple[str, str], ...]] = (
     ("Shopify", rf"shp(?:at|ca|pa|ss|tka)_{_HEX}{{32}}"),
     ("Square", rf"(?:EAAA{_URL64}{{56,64}}+|sq0(?:atp|csp)-{_URL64}{{22,60}}+)"),
     ("PayPal Braintree", r"access_token\$(?:production|sandbox)\$[0-9a-z]{16}\$[0-9a-f]{32}"),
-    ("Adyen", rf"AQE{_B64}{{3,}}+[A-Za-z0-9+/=.!~*'()_{{}}|<>^%#-]{{60,}}+"),
     (
         "Plaid",
         rf"access-(?:sandbox|development|production)-{_HEX}{{8}}-(?:{_HEX}{{4}}-){{3}}{_HEX}{{12}}",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _BEFORE: Final = 100
 _SPACE: Final = re.compile(r"\s")
 _SUMMED: Final = re.compile(r"(?:gh[opsur]|npm)_([A-Za-z0-9]{30})([A-Za-z0-9]{6})\Z")
-_ONE_WORD: Final = re.compile(r"[A-Za-z0-9]{14}")
+_ONE_WORD: Final = re.compile(r"[A-Za-z0-9]{10}|sk-[a-z]+-[A-Za-z0-9]{8}-")
 _PREFIX: Final = re.compile(
     r"https://|[A-Za-z]{1,12}[0-9]{0,2}[-_.](?:v[0-9]_|proj-|svcacct-|admin-|live_|test_)?"
     r"|AIza|AKIA|ASIA|[0-9]{5,16}:"

@@ -25,6 +25,7 @@ _TEXT: Final = r"((?:[^\s\"'`<>,;&|\\\u0080-\uffff]|&(?![\w.-]{1,32}=))++)"
 _VALUE: Final = re.compile(
     rf"[:=>|]{{1,3}}[ \t]{{0,8}}(?:\\?[\"'`]|\n[ \t]{{0,12}}\\?[\"'`])?{_TEXT}"
 )
+_NEXT: Final = re.compile(rf"[ \t]{{1,4}}{_TEXT}")
 # The values are looked at, not taken, so that one may be the label of the next.
 _SPOKEN: Final = re.compile(rf" (?:is|was)[: ]{{1,3}}[\"'`]?(?={_TEXT})")
 _OPTION: Final = re.compile(
@@ -36,8 +37,7 @@ _KOREAN: Final = re.compile(
     rf"(?={_TEXT})"
 )
 _HEADER: Final = re.compile(
-    r"(?:Bearer|bearer|BEARER|KakaoAK|Token|Bot|ApiKey)[ \t]{1,4}"
-    r"(?=([A-Za-z0-9._~+/%=-]{16,}+))"
+    r"(?:[Bb]earer|BEARER|KakaoAK)[ \t]{1,4}(?=([A-Za-z0-9._~+/%=-]{16,}+))"
 )
 _BASIC: Final = re.compile(r"Basic[ \t]{1,4}([A-Za-z0-9+/]{8,}+={0,2})")
 _SCHEMES: Final = frozenset({"bearer", "basic", "token", "bot", "kakaoak", "apikey", "digest"})
@@ -85,7 +85,7 @@ def labelled_secrets(text: str) -> Iterator[tuple[int, int, float]]:
 
 
 def _headers(text: str) -> Iterator[tuple[int, int, float]]:
-    if any(scheme in text for scheme in ("earer", "EARER", "KakaoAK", "Token", "Bot", "ApiKey")):
+    if "earer" in text or "EARER" in text or "KakaoAK" in text:
         for found in _HEADER.finditer(text):
             if is_random(found[1], 3.0) and any(map(str.isdigit, found[1])):
                 yield *found.span(1), 0.8
@@ -102,16 +102,18 @@ def _assigned(text: str) -> Iterator[tuple[int, int, float]]:
             continue
         label = _label(text, mark)
         found = _VALUE.match(text, mark) if label else None
-        if found is None:
+        if label is None or found is None:
             continue
+        if found[1].lower() in _SCHEMES:
+            found = _NEXT.match(text, found.end()) or found
         done = found.end()
-        if found[1].lower() not in _SCHEMES and _is_secret(label, found[1]):
+        if _is_secret(label, found[1]):
             yield _span(found, 1)
 
 
 def _marks(text: str) -> list[int]:
     """Where a value may begin: each mark, found as fast as memory is read."""
-    places = []
+    places: list[int] = []
     for mark in _MARKS:
         at = text.find(mark)
         while at >= 0:
@@ -129,9 +131,9 @@ def _label(text: str, mark: int) -> str | None:
 
 
 def _span(found: re.Match[str], group: int) -> tuple[int, int, float]:
-    value = found[group]
-    end = found.start(group) + len(_without_closing(value))
-    return found.start(group), end, 0.7
+    """The value, and how sure it is: a long one drawn at random is no number of anything."""
+    start, value = found.start(group), _without_closing(found[group])
+    return start, start + len(value), 0.92 if len(value) >= _LONG and _is_key(value) else 0.7
 
 
 def _without_closing(value: str) -> str:
