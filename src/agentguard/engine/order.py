@@ -29,6 +29,16 @@ CANONICAL: Final[tuple[str, ...]] = (
 """Outermost first. `timeout` may stand outermost as well: then it bounds all the rest."""
 
 _UNSAFE: Final[Mapping[tuple[str, str], str]] = {
+    ("cache", "mask_pii"): (
+        "mask_pii inside cache leaves personal data in the cache, in the answers that it keeps"
+    ),
+    ("fallback", "mask_pii"): (
+        "mask_pii inside fallback does not mask what the fallback targets are sent, which are called "
+        "past it"
+    ),
+    ("moderate", "mask_pii"): (
+        "mask_pii inside moderate leaves personal data in what a classifier or judge is sent"
+    ),
     ("fallback", "budget"): (
         "budget inside fallback does not count the fallback targets, which are called past it: they "
         "spend and nobody sees it"
