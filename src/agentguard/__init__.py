@@ -32,6 +32,7 @@ from agentguard.policies.breaker import breaker
 from agentguard.policies.budget import budget
 from agentguard.policies.cache import cache
 from agentguard.policies.fallback import fallback
+from agentguard.policies.ground import annotate, ground
 from agentguard.policies.mask_pii import mask_pii
 from agentguard.policies.moderate import moderate
 from agentguard.policies.prompt_cache import prompt_cache
@@ -62,6 +63,7 @@ __all__ = [
     "RetryBudget",
     "Vault",
     "Window",
+    "annotate",
     "breaker",
     "budget",
     "cache",
@@ -77,6 +79,7 @@ __all__ = [
     "explain",
     "fallback",
     "flush",
+    "ground",
     "guard",
     "judged",
     "mask_pii",

@@ -43,6 +43,7 @@ FOUNDATIONS = {
     "engine",
     "errors",
     "events",
+    "grounding",
     "masking",
     "masking_calls",
     "moderating",

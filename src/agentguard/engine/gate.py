@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agentguard.engine.call import Call
 
     Look = Callable[[str, str], Awaitable["str | None"]]
+    Cut = Callable[[str], int]
 
 __all__ = ["Window", "gated", "shown"]
 
@@ -56,7 +57,9 @@ class Window:
         return f"Window(size={self.size}, overlap={self.overlap}, delay={self.delay:g})"
 
 
-def gated(call: Call, reply: Reply, source: Source, window: Window, look: Look) -> Reply:
+def gated(
+    call: Call, reply: Reply, source: Source, window: Window, look: Look, cut: Cut | None = None
+) -> Reply:
     """The stream, of which each part is shown when `look` has let it through.
 
     Args:
@@ -66,12 +69,14 @@ def gated(call: Call, reply: Reply, source: Source, window: Window, look: Look) 
         window: how much is looked at together.
         look: given what was shown before, as far as it overlaps, and what comes next: raises, or
             returns a text to say instead of the rest, or None.
+        cut: up to where a text is made of whole pieces: then each is looked at once, when it is
+            whole, without what is around it, and `overlap` counts for nothing.
     """
     gate = _AsyncGate if source.runtime.is_async else _Gate
     began, runtime = reply.attempt, reply.attempt.call.runtime
     attempt = Attempt(call)
     attempt.started, attempt.first = began.started, began.first
-    reader = gate(source, window, look)
+    reader = gate(source, window, look, cut)
     outer = Source(attempt, reader, reader.step)
     outer.runtime, outer.deadline, outer.origin = source.runtime, None, source.origin
     if runtime.open is not None and source in runtime.open:  # the gate closes it from here on
@@ -84,10 +89,12 @@ class _Gate:
 
     step: Callable[[], Any]
 
-    def __init__(self, source: Source, window: Window, look: Look) -> None:
+    def __init__(self, source: Source, window: Window, look: Look, cut: Cut | None = None) -> None:
         self.source = source
         self.window = window
         self.look = look
+        self.cut = cut
+        self.least = window.size  # characters to come before it is looked at again
         self.reading = Reading()
         self.read = 0  # how many of its parts are in `text`
         self.text = ""  # held and what was shown before it
@@ -128,10 +135,10 @@ class _Gate:
                 await self._judge(whole=True)
                 continue
             self._hold(item)
-            if len(self.text) - self.judged >= self.window.size:
+            if len(self.text) - self.judged >= self.least:
                 await self._judge(whole=False)
             elif self.since is not None and self._now() - self.since >= self.window.delay:
-                await self._judge(whole=True)
+                await self._judge(whole=self.cut is None)
         return self.ready.popleft()
 
     def _hold(self, item: Any) -> None:
@@ -149,6 +156,9 @@ class _Gate:
 
     async def _judge(self, *, whole: bool) -> None:
         """Look at what has come; let through what has `overlap` behind it, or all of it."""
+        if self.cut is not None:
+            await self._judge_pieces(self.cut, whole=whole)
+            return
         overlap = self.window.overlap
         start = max(0, self.shown - overlap)
         if len(self.text) > self.judged:
@@ -166,6 +176,27 @@ class _Gate:
         self.text = self.text[drop:]
         self.shown, self.judged = self.shown - drop, self.judged - drop
         self.held = deque((item, end - drop) for item, end in self.held)
+
+    async def _judge_pieces(self, cut: Cut, *, whole: bool) -> None:
+        """Look at the pieces that are whole, and let them through."""
+        rest = self.text[self.judged :]
+        end = len(rest) if whole else cut(rest)
+        if end:
+            instead = await self.look("", rest[:end])
+            if instead is not None:
+                await self._say(instead)
+                return
+        self.judged += end
+        while self.held and self.held[0][1] <= self.judged:
+            item, self.shown = self.held.popleft()
+            self.ready.append(item)
+        self.since = self._now() if self.held else None
+        # A piece that does not end is looked at ever more seldom.
+        self.least = max(self.window.size, 2 * (len(rest) - end))
+        drop, self.shown = self.shown, 0
+        self.text = self.text[drop:]
+        self.judged -= drop
+        self.held = deque((item, at - drop) for item, at in self.held)
 
     async def _say(self, text: str) -> None:
         """End the stream with this text, in place of what was held."""
@@ -186,8 +217,8 @@ class _Gate:
 
 
 class _AsyncGate(_Gate):
-    def __init__(self, source: Source, window: Window, look: Look) -> None:
-        super().__init__(source, window, look)
+    def __init__(self, source: Source, window: Window, look: Look, cut: Cut | None = None) -> None:
+        super().__init__(source, window, look, cut)
         self.step = self.__anext__
 
     def __aiter__(self) -> Self:

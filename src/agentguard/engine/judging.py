@@ -36,18 +36,20 @@ class Answer:
             are strings; of a window None.
         text: what the user will read, with what a mask hides put back; in a window, the part that
             is judged.
+        masked: the same with what a mask hides still hidden: for judges that are models.
         before: in a window, the end of what was let through before.
         reading: model, usage and finish reason, as far as they are known.
     """
 
-    __slots__ = ("before", "call", "reading", "text", "value")
+    __slots__ = ("before", "call", "masked", "reading", "text", "value")
 
     def __init__(
-        self, call: Call, value: Any, text: str, reading: Reading, before: str = ""
+        self, call: Call, value: Any, masked: str, reading: Reading, before: str = ""
     ) -> None:
         self.call = call
         self.value = value
-        self.text = text
+        self.masked = masked
+        self.text = call.restore(masked)
         self.reading = reading
         self.before = before
 
@@ -68,6 +70,7 @@ async def judged(
     then: Then = stop,
     hold: Hold = None,
     feedback: Callable[[Sequence[Finding]], str] | None = None,
+    cut: Callable[[str], int] | None = None,
 ) -> Reply:
     """Make the call and judge its answer, however it comes.
 
@@ -80,6 +83,8 @@ async def judged(
         hold: how a stream is judged: "all" holds it back until its end; a `Window` judges it as it
             comes, and then cannot ask again; without either a stream is refused.
         feedback: what a model that is asked again is told; the findings' reasons unless given.
+        cut: of a judge that looks at whole pieces, as sentences are: up to where a text is made of
+            them, whatever follows. In a window each is judged once, by itself, when it is whole.
     """
     asked, spent = call, _Spent()
     if isinstance(then, reask) and (then.tokens is not None or then.usd is not None):
@@ -89,7 +94,8 @@ async def judged(
         reply = await next(asked)
         source = reply.source
         if source is not None and isinstance(hold, Window) and not isinstance(then, reask):
-            return gated(call, reply, source, hold, _look(policy, call, reply, judge, then))
+            look = _look(policy, call, reply, judge, then)
+            return gated(call, reply, source, hold, look, cut)
         if source is not None and hold != "all":
             await reply.discard()
             raise refuse_stream(policy, then)
@@ -105,7 +111,7 @@ async def judged(
         if not acts:
             return reply
         if isinstance(then, replace):
-            _replaced(reply, then.text)
+            _replaced(reply, then.said(answer.masked))
             return reply
         if isinstance(then, reask):
             await reply.discard()
@@ -153,7 +159,7 @@ async def _whole(call: Call, reply: Reply) -> Answer:
             shape_of(item).read(item, reading)
         texts = bool(items) and all(isinstance(item, str) for item in items)
         value = "".join(items) if texts else items
-    return Answer(call, value, call.restore(reading.text), reading)
+    return Answer(call, value, reading.text, reading)
 
 
 async def _held(source: Source) -> list[Any]:
@@ -174,10 +180,10 @@ def _look(
 ) -> Callable[[str, str], Awaitable[str | None]]:
     async def look(before: str, text: str) -> str | None:
         reading = reply.attempt.reading
-        answer = Answer(call, None, call.restore(text), reading, call.restore(before))
+        answer = Answer(call, None, text, reading, call.restore(before))
         findings = await _findings(judge, answer)
         if findings and call.reject(policy, findings, then, OutputRejected):
-            return then.text if isinstance(then, replace) else None
+            return then.said(text) if isinstance(then, replace) else None
         return None
 
     return look

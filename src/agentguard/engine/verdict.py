@@ -114,6 +114,10 @@ class replace:  # noqa: N801
     def __repr__(self) -> str:
         return f"replace(<{len(self.text)} characters>)"
 
+    def said(self, answer: str) -> str:
+        """What is said in place of `answer`."""
+        return self.text
+
 
 Then = Stop | reask | replace
 """What may follow a finding."""
