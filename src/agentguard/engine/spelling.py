@@ -109,11 +109,6 @@ class Bare(Spelled[P, T]):
         return callable(value) or isinstance(value, (classmethod, staticmethod))
 
 
-def _named(name: str, value: object) -> str:
-    secret = name == "key" and isinstance(value, (str, bytes))
-    return "..." if secret else _shown(value)
-
-
 def _shown(value: object) -> str:
     """Literals as they are, functions and classes by name, anything else by its type alone.
 

@@ -115,6 +115,8 @@ class MaskPII(Block, Policy):
         "thread": "conversation=",
     }
 
+    unshown: ClassVar[frozenset[str]] = frozenset({"key"})
+
     def __init__(
         self,
         entities: Iterable[str] | None = None,
