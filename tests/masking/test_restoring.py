@@ -172,9 +172,9 @@ def test_nothing_more_is_held_back_than_what_may_become_a_placeholder(text):
 def test_all_spellings_are_restored_in_pieces():
     """Each of the spellings, of which there are thousands, is restored letter by letter."""
     vault = vault_with(email=12, ipv4=1)
-    for spelled in ALL:
-        restored = through(Restoring(vault), spelled + "!")
-        assert restored in {ONE + "!", TWO + "!", TWELVE + "!", "(ipv4 no 1)!"}, spelled
+    for each in ALL:
+        restored = through(Restoring(vault), each + "!")
+        assert restored in {ONE + "!", TWO + "!", TWELVE + "!", "(ipv4 no 1)!"}, each
 
 
 def test_ordinary_text_is_not_delayed():

@@ -56,7 +56,7 @@ class Masking:
     def _out(self, parts: Iterable[Part]) -> str:
         out: list[str] = []
         for part in parts:
-            findings = [*self._masker.refused(part, None, self._at)]
+            findings = [*self._masker.refused(part, None, self._at, self._vault)]
             if findings:
                 raise OutputRejected(refusal(findings, "answer"), findings=findings)
             self._at += len(part[0])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
+from agentguard.detect import TYPES
 from agentguard.engine import arguments
 from agentguard.engine.verdict import Finding
 from agentguard.errors import InputRejected, MaskingFailed
@@ -84,7 +86,7 @@ class Masker:
         otherwise: object = strategy
         if isinstance(strategy, dict):
             by_type, otherwise = cast("dict[str, Strategy]", strategy), "replace"
-        self._operators = {kind: _operator(each, secret) for kind, each in by_type.items()}
+        self._operators = {_kind(kind): _operator(each, secret) for kind, each in by_type.items()}
         self._otherwise = _operator(otherwise, secret)
 
     def within(
@@ -197,11 +199,22 @@ class Masker:
         if findings:
             raise InputRejected(refusal(findings, "text"), findings=findings)
 
-    def refused(self, part: Part, where: str | None, at: int) -> Iterator[Finding]:
-        """A finding for each value of a type that is blocked; `at` is where the part begins."""
+    def refused(
+        self, part: Part, where: str | None, at: int, held: Vault | None = None
+    ) -> Iterator[Finding]:
+        """A finding for each value of a type that is blocked.
+
+        Args:
+            part: a text, and what was found in it.
+            where: the place of the text.
+            at: where in it the part begins.
+            held: what this vault holds is let through: its reader gets it anyway.
+        """
         text, found = part
         for each in found:
-            if self.blocks(each.type) and not _marked(text, each):
+            if not self.blocks(each.type) or _marked(text, each):
+                continue
+            if held is None or not held.holds(each.type, text[each.start : each.end]):
                 reason = f"it has a value of the type {each.type}"
                 yield Finding(each.type, reason, where, at + each.start, at + each.end)
 
@@ -258,6 +271,16 @@ def _secret(key: object, strategy: object) -> bytes | None:
             f"key= has {len(secret)} bytes: it needs at least {_KEY} to be unguessable"
         )
     return secret
+
+
+def _kind(written: str) -> str:
+    """A type of a dict of strategies; one of ours in another spelling would be passed over."""
+    meant = {kind.replace("_", ""): kind for kind in TYPES}.get(
+        re.sub(r"[\W_]", "", written).lower()
+    )
+    if meant is not None and meant != written:
+        raise ValueError(f'strategy= has the type {written!r}: write "{meant}"')
+    return written
 
 
 def _operator(strategy: object, secret: bytes | None) -> str | Operator:
