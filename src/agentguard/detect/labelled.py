@@ -60,6 +60,7 @@ _CODE: Final = re.compile(
     r"|.*(?:\$\{|\{\{|://)|process\.|os\.|self\.|env\."
 )
 _CLOSING: Final = ".,:;)]}"
+_SHORTEST_LABEL: Final = 2
 _MIXED: Final = 10
 _LONG: Final = 16
 _SHORTEST_PASSWORD: Final = 6
@@ -96,9 +97,10 @@ def _headers(text: str) -> Iterator[tuple[int, int, float]]:
 
 
 def _assigned(text: str) -> Iterator[tuple[int, int, float]]:
-    done = 0
+    done, last = 0, -_NEAR
     for mark in _marks(text):
-        if mark < done or (mark and text[mark - 1] in _MARKS):
+        near, last = mark - last <= _SHORTEST_LABEL, mark
+        if near or mark < done:
             continue
         label = _label(text, mark)
         found = _VALUE.match(text, mark) if label else None
