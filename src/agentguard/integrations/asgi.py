@@ -87,7 +87,7 @@ class ContextMiddleware:
             await self.app(scope, receive, _flushing(send))
             return
         try:
-            tags = await self._tags(scope)
+            tags: dict[str, Any] = {**await self._tags(scope)}
         except Exception as error:
             await _raise_inside(error, scope, receive, send)
             return
