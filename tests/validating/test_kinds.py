@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field, TypeAdapter, field_validator
 from typing_extensions import TypedDict  # typing has one that pydantic takes from Python 3.12 on
 
-from agentguard.validating.kinds import Predicate, Schema, Typed, kind_of
+from agentguard.validating.kinds import Predicate, Typed, kind_of
 
 PLANTED = "kim.minji" + "@example.com"
 
@@ -119,51 +119,6 @@ def test_paths_are_spelled_as_in_python() -> None:
     """An index stands in brackets, a field behind a dot."""
     (problem,) = Typed(list[Cat]).of_json('[{"kind": "cat", "lives": "many"}]').problems
     assert problem.finding.where == "[0].lives"
-
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "title": "Person",
-    "properties": {
-        "mail": {"type": "string", "maxLength": 3},
-        "tags": {"enum": ["a", "b"]},
-    },
-    "required": ["mail"],
-    "additionalProperties": {"type": "integer"},
-}
-
-
-@pytest.mark.parametrize(
-    ("value", "found"),
-    [
-        ({"mail": "a"}, []),
-        ({}, [(None, "required")]),
-        ({"mail": PLANTED}, [("mail", "maxLength")]),
-        ({"mail": "a", "tags": PLANTED}, [("tags", "enum")]),
-        ({"mail": "a", PLANTED: PLANTED}, [("*", "type")]),
-        ([PLANTED], [(None, "type")]),
-    ],
-)
-def test_a_json_schema_judges(value: Any, found: list[tuple[str | None, str]]) -> None:
-    """Each broken keyword is a finding, with its path and no value."""
-    kind = kind_of("validate_output", SCHEMA)
-    assert isinstance(kind, Schema)
-    findings = [each.finding for each in kind.of(value).problems]
-    assert [(each.where, each.rule) for each in findings] == found
-    assert PLANTED not in repr(findings)
-
-
-def test_a_schema_that_is_none_is_refused_at_once() -> None:
-    """With the place of the mistake."""
-    with pytest.raises(ValueError, match=r"valid JSON schema: see properties\.n\.type"):
-        kind_of("validate_output", {"properties": {"n": {"type": "strange"}}})
-
-
-def test_a_reference_is_never_fetched() -> None:
-    """A schema that points to the network is not followed there."""
-    kind = kind_of("validate_output", {"$ref": "http://127.0.0.1:9/schema.json"})
-    with pytest.raises(Exception, match=r"(?i)unresolvable|ref"):
-        kind.of({})
 
 
 def test_a_predicate_says_true_or_false() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from agentguard.engine import arguments
 from agentguard.engine.bill import request_of
@@ -161,7 +161,9 @@ class ValidateInput(Policy):
 
         request = request_of(call)
         model = str(call.kwargs.get("model") or call.target.endpoint.model or _UNKNOWN)
-        thing: Any = request if isinstance(request, dict) else texts
+        thing: Any = texts
+        if isinstance(request, dict):
+            thing = cast("dict[str, Any]", request)
         try:
             if bound_tokens(thing, model) <= most:
                 return False

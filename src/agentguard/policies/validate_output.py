@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypeVar, cast, overload
 
 from agentguard.engine.arguments import one_of
 from agentguard.engine.chain import Policy
@@ -182,14 +182,16 @@ class ParseOutput(ValidateOutput, Generic[M]):
     if TYPE_CHECKING:
 
         @overload  # type: ignore[override]
-        def __call__(
+        def __call__(  # pyright: ignore[reportOverlappingOverload]
             self, fn: Callable[P, Coroutine[Any, Any, Any]], /
         ) -> Callable[P, Coroutine[Any, Any, M]]: ...
 
         @overload
         def __call__(self, fn: Callable[P, Any], /) -> Callable[P, M]: ...
 
-        def __call__(self, fn: Any, /) -> Any:
+        def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, fn: Any, /
+        ) -> Any:
             """Guard `fn`, which then returns the object."""
 
 
@@ -213,9 +215,9 @@ class _Verdict:
 
     def judge(self, answer: Answer) -> Sequence[Finding]:
         value = answer.value
-        streamed = isinstance(value, list) and any(map(is_message, value))
+        items: list[Any] = cast("Any", value) if isinstance(value, list) else []
         self._problems = self._wanted.judge(
-            value if streamed else [value],
+            items if any(map(is_message, items)) else [value],
             reason=answer.reading.finish_reason,
             tool=self._tool,
             restore=None if self._call.scope.vault is None else self._call.restore,

@@ -50,9 +50,7 @@ class Typed:
     def __init__(self, wanted: Any) -> None:
         from pydantic import TypeAdapter
 
-        self.adapter: TypeAdapter[Any] = (
-            cast("Any", wanted) if isinstance(wanted, TypeAdapter) else TypeAdapter(wanted)
-        )
+        self.adapter: TypeAdapter[Any] = wanted if _is_adapter(wanted) else TypeAdapter(wanted)
         self.name = str(getattr(wanted, "__name__", type(wanted).__name__))
         schema = self._schema()
         self.takes_text = _texts(schema, schema)
@@ -202,6 +200,10 @@ def kind_of(owner: str, wanted: Any) -> Typed | Schema | Predicate:
 def _is_type(wanted: Any) -> bool:
     if isinstance(wanted, type) or get_origin(wanted) is not None or hasattr(wanted, "__value__"):
         return True
+    return _is_adapter(wanted)
+
+
+def _is_adapter(wanted: Any) -> bool:
     return any(f"{base.__module__}.{base.__name__}" == _ADAPTER for base in type(wanted).__mro__)
 
 

@@ -91,7 +91,7 @@ def fields_of_schema(schema: object) -> Iterator[str]:
         for key, inner in cast("dict[str, object]", schema).items():
             if key == "properties" and isinstance(inner, dict):
                 yield from cast("dict[str, object]", inner)
-            yield from fields_of_schema(inner)
+            yield from fields_of_schema(cast("Any", inner))
     elif isinstance(schema, list):
         for inner in cast("list[object]", schema):
             yield from fields_of_schema(inner)

@@ -119,8 +119,9 @@ def _instructs(conversation: Any) -> bool:
     if not sequence(messages):
         return False
     for each in messages:
-        if isinstance(each, tuple) and len(each) == 2:  # LangChain's short spelling
-            if each[0] in _ROLES and _says(each[1]):
+        pair: tuple[Any, ...] = cast("Any", each) if isinstance(each, tuple) else ()
+        if len(pair) == 2:  # LangChain's short spelling
+            if pair[0] in _ROLES and _says(pair[1]):
                 return True
         elif role_of(each) in _ROLES and _says(content_of(each)):
             return True

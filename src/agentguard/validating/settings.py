@@ -29,7 +29,7 @@ def rule_of(name: str, allowed: Any) -> Rule:
             predicate.
     """
     if isinstance(allowed, tuple):
-        return _range(name, allowed)
+        return _range(name, cast("Any", allowed))
     if isinstance(allowed, (set, frozenset, list)):
         values = [*cast("Collection[Any]", allowed)]
         return (
