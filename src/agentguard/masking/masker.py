@@ -136,8 +136,9 @@ class Masker:
         ]
         self._check(zip(where, found, strict=True))
         between = (piece for parts in found for part in parts for piece in _between(*part))
-        if any(hits for parts in found for _, hits in parts):
-            vault.reserve(between)
+        kinds = {each.type for parts in found for _, hits in parts for each in hits}
+        if kinds:
+            vault.reserve(between, kinds)
         return [
             "".join([self.masked(part, vault) for part in parts]) if any(h for _, h in parts) else t
             for t, parts in zip(texts, found, strict=True)

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["LONGEST", "Live", "canonical", "names", "numbered", "of", "spelled", "word"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["LONGEST", "Live", "canonical", "mentions", "names", "numbered", "of", "spelled", "word"]
 
 # What opens a placeholder, and what then closes it. Where one pair is part of another it is later.
 _PAIRS: Final = (
@@ -32,6 +35,7 @@ _PAIRS: Final = (
 _SPACES: Final = " \xa0"
 _KIND: Final = 40
 _MOST: Final = 80  # between the brackets
+_BESIDE: Final = 16  # numbers are shorter, and so is what opens or closes
 LONGEST: Final = _MOST + 2 * 6
 """No spelling of a placeholder has more characters."""
 
@@ -65,6 +69,33 @@ def numbered() -> re.Pattern[str]:
     gap = rf"\\{{0,2}}[_{_SPACES}-]"
     kind = rf"[A-Za-z][A-Za-z0-9]*(?:{gap}[A-Za-z][A-Za-z0-9]*)*"
     return re.compile(rf"(?i:{opening})[{_SPACES}]?({kind}){gap}([0-9]+)", re.ASCII)
+
+
+@functools.cache
+def _mentioned(name: str) -> re.Pattern[bytes]:
+    gap = rb"\\{0,2}(?:[_ -]|\xc2\xa0)"
+    return re.compile(
+        gap.join(map(str.encode, name.lower().split("_"))) + b"(?:" + gap + b")?[0-9]"
+    )
+
+
+def mentions(text: str, kinds: Iterable[str]) -> set[str]:
+    """Placeholders of some types that a text contains, in canonical form, and perhaps a few more.
+
+    It costs little where there are none: bytes are made small and searched many times faster than
+    a text is in any case of its letters.
+    """
+    raw = text.encode(errors="surrogatepass")
+    small = raw.lower()
+    found: set[str] = set()
+    for kind in kinds:
+        if kind.lower().encode().split(b"_", 1)[0] not in small:
+            continue
+        for place in _mentioned(kind).finditer(small):
+            around = raw[max(0, place.start() - 4 * _BESIDE) : place.end() + 4 * _BESIDE]
+            near = around.decode(errors="ignore")
+            found |= {canonical(each[each.lastindex or 0]) for each in spelled().finditer(near)}
+    return found
 
 
 _PART: Final = re.compile(_INSIDE.replace("{2,", "{0,"))

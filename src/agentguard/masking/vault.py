@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from agentguard.detect import TYPES
 from agentguard.masking import placeholder
 from agentguard.masking.alike import alike
 from agentguard.masking.restoring import Restoring
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = ["Vault"]
-
-_BLOCK: Final = 1 << 16
 
 
 class Vault:
@@ -66,18 +65,19 @@ class Vault:
         step = Restoring(self)
         return step.feed(text) + step.flush()
 
-    def reserve(self, texts: Iterable[str]) -> None:
+    def reserve(self, texts: Iterable[str], kinds: Iterable[str] = TYPES) -> None:
         """Never give out the placeholders that these texts contain.
 
-        `Masker` does it for the texts it is given. Texts of one request that are masked one after
-        the other are to be reserved before the first of them, or masked by one `mask_all`.
+        `Masker.mask_all` does it for the texts of a request.
+
+        Args:
+            texts: what nothing has been masked in yet.
+            kinds: the types that will be masked.
         """
+        words = {placeholder.word(kind) for kind in kinds}
         for text in texts:
-            for block in range(0, len(text), _BLOCK):  # lets other threads run in between
-                found = placeholder.spelled().finditer(
-                    text, max(0, block - placeholder.LONGEST), block + _BLOCK
-                )
-                mentions = {placeholder.canonical(m[m.lastindex or 0]) for m in found}
+            mentions = placeholder.mentions(text, words)
+            if mentions:
                 with self._lock:
                     self._taken |= mentions
 
