@@ -45,6 +45,13 @@ def _is_in(letter: str, members: Any) -> bool:
     return any(
         (kind is kinds.LITERAL and chr(value) == letter)
         or (kind is kinds.RANGE and value[0] <= ord(letter) <= value[1])
-        or (kind is kinds.CATEGORY and (letter.isalnum() or letter == "_"))
+        or (
+            kind is kinds.CATEGORY
+            and (
+                letter.isdigit()
+                if value is kinds.CATEGORY_DIGIT
+                else letter.isalnum() or letter == "_"
+            )
+        )
         for kind, value in members
     )

@@ -47,14 +47,14 @@ _PASSWORD: Final = re.compile(
 _KEY: Final = re.compile(
     r"(?:secret|token|api[_.-]?key|(?:access|secret|account|auth|service|signing|encryption"
     r"|private|shared|sharedaccess|subscription|master|license|session|app|rest|admin|client)"
-    r"[_.-]?key|credentials?|creds|authorization|auth)s?[0-9]?\Z|secret|(?:\A|[_.-])sig\Z"
+    r"[_.-]?key|credentials?|creds|authorization|auth)s?[0-9]?\Z|secret|(?:\A|[_.-])sig\Z|_session\Z"
 )
 _NEITHER: Final = re.compile(
-    r"public|csrf|xsrf|page|next|cursor|sync|bucket|primary|foreign|partition|cache"
+    r"public|csrf|xsrf|page|next|cursor|sync|(?<!bit)bucket|primary|foreign|partition|cache"
     r"|idempoten|continu|design|(?:id|name|file|path|url|uri|length|size|type|count|version"
     r"|hash|arn|ref|limit|expir\w*|store|reset|policy|hint|field|label|manager|header)s?\Z"
 )
-_HINTS: Final = re.compile(r"pass|pw|secret|token|key|cred|auth|sig")
+_HINTS: Final = re.compile(r"pass|pw|secret|token|key|cred|auth|sig|_session")
 _CODE: Final = re.compile(
     r"[$%{<*\[(#/]|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[(\[]|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z"
     r"|.*(?:\$\{|\{\{|://)|process\.|os\.|self\.|env\."
@@ -62,7 +62,7 @@ _CODE: Final = re.compile(
 _CLOSING: Final = ".,:;)]}"
 _SHORTEST_LABEL: Final = 2
 _MIXED: Final = 10
-_LONG: Final = 16
+_LONG: Final = 14
 _SHORTEST_PASSWORD: Final = 6
 _SHORTEST_PIN: Final = 4
 

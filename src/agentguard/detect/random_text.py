@@ -10,9 +10,11 @@ from typing import Final
 
 _PLACEHOLDER: Final = re.compile(
     r"example|placeholder|changeme|change_me|redacted|insert|replace|your[_-]?|dummy"
-    r"|(.)\1{6}|[xX*.]{4}|<|\$\{|\{\{|here\Z|_here|-here",
+    r"|[xX*.]{4}|<|\$\{|\{\{|here\Z|_here|-here",
     re.IGNORECASE,
 )
+_SAME: Final = re.compile(r"(.)\1{5,}+")
+_REPEATED: Final = 0.4
 _IN_ORDER: Final = 10
 _FEWEST: Final = 5
 _CAPITALS_OF_WORDS: Final = 0.3
@@ -26,6 +28,8 @@ def is_random(text: str, bits: float = 2.3) -> bool:
         bits: The least entropy, in bits a character, of the characters it has.
     """
     if len(set(text)) < _FEWEST or _PLACEHOLDER.search(text) or _has_order(text):
+        return False
+    if any(len(same[0]) > len(text) * _REPEATED for same in _SAME.finditer(text)):
         return False
     return entropy(text) >= bits and not _is_words(text)
 
