@@ -26,6 +26,7 @@ QUESTIONS: dict[str, tuple[str, str]] = {
     "caching": (HERE, "What a cached answer costs"),
     "imports": (HERE, "What importing costs"),
     "semantic": (HERE, "What a semantic cache finds and refuses"),
+    "safety": (HERE, "What moderation and screening find"),
     "answers": (HERE, "What keeping an answer costs"),
     "prompts": (HERE, "What marking a prompt costs"),
 }

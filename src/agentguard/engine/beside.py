@@ -55,7 +55,12 @@ async def beside(
     context = contextvars.copy_context()
     coro = check(Runtime(False, runtime.target, runtime.options))
     wakes: list[Callable[[], object]] = []  # whoever waits for it on a loop
-    job = workers.start(lambda: context.run(drive, coro), lambda _: [wake() for wake in wakes])
+
+    def ended(_: workers.Job) -> None:
+        for wake in wakes:
+            wake()
+
+    job = workers.start(lambda: context.run(drive, coro), ended)
     reply = failure = None
     try:
         reply = await next(call)

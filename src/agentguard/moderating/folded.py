@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["View", "folded", "plain", "unleeted"]
+__all__ = ["View", "folded", "plain", "readings", "unleeted"]
 
 _ODD: Final = re.compile("[^\x00-\x7f\u3000-\u3163\u4e00-\u9fff\uac00-\ud7a3]+")
 """What may be a disguise. Hangul, Chinese, kana and ASCII are what they look like."""
@@ -114,21 +114,22 @@ def folded(text: str) -> View:
     )
 
 
-def plain(view: View) -> View:
-    """With letters joined that were spaced out, stretched, taken apart or had signs put between."""
+def readings(text: str) -> list[View]:
+    """The ways in which a text may be read: one, unless letters are spaced out or written as digits."""
+    view = folded(text)
+    found = [plain(view)]
     if _SPACED.search(view.text):
-        view = view.edited(
-            (found.start() + gap.start(), found.start() + gap.end(), "")
-            for found in _SPACED.finditer(view.text)
-            for gap in _BETWEEN.finditer(found[0])
-            if gap[0].count(" ") < 2
-        )
+        found.append(plain(_unspaced(view)))
+    return found + [other for each in found if (other := unleeted(each)) is not None]
+
+
+def plain(view: View) -> View:
+    """With letters joined that were stretched, taken apart or had signs put between."""
     if "  " in view.text:
         view = view.edited((*found.span(), " ") for found in _SPACES.finditer(view.text))
-    text = view.text
-    if _AGAIN.search(text):
-        view = view.edited((*found.span(), "") for found in _AGAIN.finditer(text))
-    if text.isascii():
+    if _AGAIN.search(view.text):
+        view = view.edited((*found.span(), "") for found in _AGAIN.finditer(view.text))
+    if view.text.isascii():
         return view
     if _JAMO.search(view.text):
         view = view.edited(
@@ -137,6 +138,16 @@ def plain(view: View) -> View:
     if _NOISE.search(view.text):
         view = view.edited((*found.span(), "") for found in _NOISE.finditer(view.text))
     return view
+
+
+def _unspaced(view: View) -> View:
+    """With letters joined that were spaced out; two spaces stand between words."""
+    return view.edited(
+        (found.start() + gap.start(), found.start() + gap.end(), "")
+        for found in _SPACED.finditer(view.text)
+        for gap in _BETWEEN.finditer(found[0])
+        if gap[0].count(" ") < 2
+    )
 
 
 def unleeted(view: View) -> View | None:

@@ -67,15 +67,15 @@ def verdict(answer: str, categories: Sequence[str]) -> list[str]:
         said: Any = json.loads(answer if fenced is None else fenced[1])
     except (ValueError, RecursionError):
         raise Unreadable from None
-    known = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+    known: dict[str, Any] = said if isinstance(said, dict) else {}
     flagged, named = known.get("flagged"), known.get("categories")
     if (
         set(known) != {"flagged", "categories"}
         or not isinstance(flagged, bool)
         or not isinstance(named, list)
-        or any(each not in categories for each in named)
+        or any(each not in categories for each in cast("list[object]", named))
     ):
         raise Unreadable
     if flagged != bool(named):
         raise Unreadable
-    return cast("list[str]", named)
+    return [str(each) for each in cast("list[object]", named)]

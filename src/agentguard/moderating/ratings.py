@@ -34,6 +34,7 @@ def flagged(said: object, threshold: Threshold | None = None) -> list[str]:
         >>> flagged(True)
         ['flagged']
     """
+    kind = type(said).__name__
     if said is None or isinstance(said, bool):
         return [FLAGGED] if said else []
     if isinstance(said, (int, float)):
@@ -52,7 +53,7 @@ def flagged(said: object, threshold: Threshold | None = None) -> list[str]:
             return [_named(cast("str", each)) for each in names]
     raise TypeError(
         "a classifier answers with True or False, a score, a dict of scores by category, a list of "
-        f"categories, or a moderation endpoint's result, not {type(said).__name__}"
+        f"categories, or a moderation endpoint's result, not {kind}"
     )
 
 

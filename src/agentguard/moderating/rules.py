@@ -11,7 +11,7 @@ import functools
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from agentguard.moderating.folded import View, folded, plain, unleeted
+from agentguard.moderating.folded import readings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -61,24 +61,20 @@ def find(text: str, categories: Collection[str] = CATEGORIES) -> list[Hit]:
         >>> find("ㅅㅂ 왜 이래")
         [Hit(category='profanity', start=0, end=2)]
     """
-    return found_by(_built_in(), plain(folded(text)), categories)
+    return found_by(_built_in(), text, categories)
 
 
 def found_by(
-    rules: Sequence[Rule], view: View, categories: Collection[str] | None = None
+    rules: Sequence[Rule], text: str, categories: Collection[str] | None = None
 ) -> list[Hit]:
-    """What `rules` find in a text: in its letters, and in what its digits and signs stand for."""
-    views = [view]
-    other = unleeted(view)
-    if other is not None:
-        views.append(other)
+    """What `rules` find in a text, in whichever way it is read."""
     hits = {
-        Hit(rule.category, *seen.span(*found.span()))
-        for seen in views
+        Hit(rule.category, *view.span(*found.span()))
+        for view in readings(text)
         for rule in rules
         if (categories is None or rule.category in categories)
-        and any(need in seen.text for need in rule.needs)
-        for found in _matches(rule, seen.text)
+        and any(need in view.text for need in rule.needs)
+        for found in _matches(rule, view.text)
     }
     return sorted(hits, key=lambda hit: hit[1:])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from agentguard.providers.items import fields
 from agentguard.providers.sent import rewrite
@@ -131,13 +131,13 @@ def _speaker(args: tuple[Any, ...], known: Any, where: Where, untrusted: Collect
     if untrusted and any(step in untrusted for step in path):
         return "tool"
     by: By = "user"
-    node: Any = known.get(path[0]) if path[0] in known else None
-    steps = path[1:]
-    if path[0] == "args" and len(path) > 1 and isinstance(path[1], int) and node is None:
+    head, steps = path[0], path[1:]
+    node: Any = known.get(head) if head in known else None
+    if head == "args" and len(path) > 1 and isinstance(path[1], int) and node is None:
         node, steps = args[path[1]], path[2:]
     elif node is None and steps:
         node = next((each for each in args if _reaches(each, steps)), None)
-    by = _FIELDS.get(path[0], by)
+    by = _FIELDS.get(head, by)
     for step in steps:
         by = _of_node(node, by)
         by = _FIELDS.get(step, by) if step != "name" else by
@@ -146,7 +146,7 @@ def _speaker(args: tuple[Any, ...], known: Any, where: Where, untrusted: Collect
 
 
 def _of_node(node: Any, by: By) -> By:
-    short = cast("tuple[Any, ...]", node) if isinstance(node, tuple) else ()
+    short: tuple[Any, ...] = node if isinstance(node, tuple) else ()
     if len(short) == 2 and isinstance(short[0], str):
         return _SPEAKERS.get(short[0], by)  # LangChain's short form of a message
     known = fields(node)

@@ -16,7 +16,6 @@ __all__ = ["Hidden", "hidden_in"]
 _TAGS: Final = re.compile("[\U000e0020-\U000e007e]{4,}")
 _INVISIBLE: Final = "[\u200b-\u200d\u2060-\u2064\ufeff\u00ad\u180e]"
 _THREADED: Final = re.compile(rf"(?:[a-z가-힣' ]{_INVISIBLE}{{1,3}}){{8}}", re.IGNORECASE)
-_COMMENT: Final = re.compile(r"<!--(.{1,2000}?)-->", re.DOTALL)
 _MARKDOWN: Final = re.compile(
     r"^\[[^\]\n]{0,20}\]:\s{0,3}[#<>]{1,2}\s{0,3}[(\"'](.{1,500})[)\"']", re.MULTILINE
 )
@@ -61,7 +60,8 @@ def hidden_in(text: str) -> Iterator[Hidden]:
         if threaded is not None:
             yield Hidden("", *threaded.span(), True)
     if "<" in text or "]:" in text:
-        for pattern in (_COMMENT, _MARKDOWN, _STYLED):
+        yield from _comments(text)
+        for pattern in (_MARKDOWN, _STYLED):
             for found in pattern.finditer(text):
                 yield Hidden(found[1], *found.span())
     for found in _ENCODED.finditer(text):
@@ -70,6 +70,16 @@ def hidden_in(text: str) -> Iterator[Hidden]:
             yield Hidden(decoded, *found.span())
     if "rot13" in text or "ROT13" in text:
         yield Hidden(codecs.encode(text, "rot13"), 0, len(text))
+
+
+def _comments(text: str) -> Iterator[Hidden]:
+    start = text.find("<!--")
+    while start >= 0:
+        end = text.find("-->", start)
+        if end < 0:
+            return
+        yield Hidden(text[start + 4 : end], start, end + 3)
+        start = text.find("<!--", end)
 
 
 def _decoded(run: str) -> str | None:
