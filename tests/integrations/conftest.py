@@ -24,6 +24,7 @@ NEEDS = {
     "test_langgraph_agent.py": "langgraph",
     "test_sdk_clients.py": "openai",
     "test_sse.py": "uvicorn",
+    "test_validation_clients.py": "openai",
     "test_web_disconnects.py": "uvicorn",
     "test_web_scope.py": "uvicorn",
 }
