@@ -5,13 +5,13 @@ Of a stream all items together.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from agentguard.providers.items import fields, sequence
 from agentguard.providers.shapes import Reading, shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 __all__ = ["Choice", "ToolCall", "answered", "is_message"]
 
@@ -166,8 +166,8 @@ def _google(item: Any, choices: Choices) -> None:
     for position, candidate in enumerate(_each(fields(item), "candidates")):
         told = _choice(choices, candidate.get("index") or position)
         for part in _each(fields(candidate.get("content")), "parts"):
-            if part.get("text") and not part.get("thought"):
-                told.text += part["text"]
+            if not part.get("thought"):
+                told.text += _text(part.get("text"))
             call = fields(part.get("function_call") or part.get("functionCall"))
             if call:
                 told.call(len(told.calls), call.get("name"), call.get("args") or {})
@@ -207,7 +207,8 @@ def _choice(choices: Choices, key: Hashable) -> Choice:
 
 def _each(known: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
     """The members of a list in `known`, as fields."""
-    for member in cast("Iterable[Any]", known.get(name) or ()):
+    members = known.get(name)
+    for member in members if sequence(members) else ():
         yield fields(member)
 
 
