@@ -13,6 +13,7 @@ import sys
 from benchmarks.results import ROOT, record
 
 HERE = sys.executable
+PII = str(ROOT / ".venvs" / "pii" / "bin" / "python")
 LITELLM = str(ROOT / ".venvs" / "litellm" / "bin" / "python")
 
 QUESTIONS: dict[str, tuple[str, str]] = {
@@ -29,6 +30,7 @@ QUESTIONS: dict[str, tuple[str, str]] = {
     "safety": (HERE, "What moderation and screening find"),
     "answers": (HERE, "What keeping an answer costs"),
     "prompts": (HERE, "What marking a prompt costs"),
+    "pii.speed": (PII, "What searching for personal data costs"),
 }
 """By name: which interpreter answers it, and its title on the page."""
 
