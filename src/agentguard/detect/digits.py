@@ -5,11 +5,12 @@ One pass finds the places, and each detector of numbers looks at these alone. Mo
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 __all__ = ["BESIDE", "Digits", "places"]
 
@@ -36,10 +37,10 @@ class Digits(NamedTuple):
     end: int
     size: int
 
-    def speaks_of(self, words: Iterable[str]) -> bool:
+    def speaks_of(self, words: tuple[str, ...]) -> bool:
         """Whether one of these words, in small letters, stands near: else no name has to be looked for."""
         near = self.text[max(0, self.start - BESIDE) : self.end + _BEHIND].lower()
-        return any(word in near for word in words)
+        return _any_of(words).search(near) is not None
 
     def left(self, start: int) -> str:
         """What stands left of a number that begins at `start`, in small letters: its name may be there."""
@@ -55,3 +56,8 @@ def places(text: str) -> Iterator[Digits]:
         while text[start] == " ":
             start += 1
         yield Digits(text, start, end, sum(map(str.isdigit, found[0])))
+
+
+@functools.cache
+def _any_of(words: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, words)))

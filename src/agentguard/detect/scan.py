@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import bisect
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from agentguard.detect import cuts
 from agentguard.detect.builtin import finders
 from agentguard.detect.found import Found
+from agentguard.detect.sieve import stretches
 from agentguard.detect.view import view
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from agentguard.detect.found import Detector
 
 __all__ = ["Scan"]
+
+_CONTEXT: Final = cuts.BEFORE + 32
+"""Characters of the original: what is invisible among them leaves enough to look at."""
 
 Part = tuple[str, list[Found]]
 """A part of the text, and what is in it; places are counted from its beginning."""
@@ -67,21 +71,37 @@ class Scan:
         self._before = ""
 
     def _search(self, part: str) -> Part:
-        seen = view(part)
-        before = self._before
-        text = before + seen.text
-        found: list[Found] = []
-        for find in self._finders:
-            for start, end, kind, confidence in find(text):
-                if start >= len(before):
-                    span = seen.span(start - len(before), end - len(before))
-                    found.append(Found(*span, kind, confidence))
+        text, ours = self._before + part, len(self._before)
+        found = [
+            Found(start - ours, end - ours, kind, confidence)
+            for start, end, kind, confidence in self._searched(text)
+            if start >= ours
+        ]
         for detector in self._detectors:
             found.extend(_by_lines(detector, part))
-        self._before = text[-cuts.BEFORE :]
+        self._before = text[-_CONTEXT:]
         if len(part) > cuts.LONGEST // 2:
             time.sleep(0)  # whoever waits for the interpreter gets it
         return part, resolved(found)
+
+    def _searched(self, text: str) -> Iterator[Found]:
+        """What the detectors that are built in find, of all lines that hold a sign at once."""
+        lines = list(stretches(text))
+        firsts = [max(0, low - _CONTEXT) for low, _ in lines]
+        seen = view(
+            "".join(text[first:high] for first, (_, high) in zip(firsts, lines, strict=True))
+        )
+        # Where each stretch begins in what the detectors get, to find the way back.
+        places = [0]
+        for first, (_, high) in zip(firsts, lines, strict=True):
+            places.append(places[-1] + high - first)
+        for find in self._finders:
+            for start, end, kind, confidence in find(seen.text):
+                begin, stop = seen.span(start, end)
+                at = bisect.bisect(places, begin) - 1
+                moved = firsts[at] - places[at]
+                if begin + moved >= lines[at][0]:
+                    yield Found(begin + moved, stop + moved, kind, confidence)
 
 
 def _by_lines(detector: Detector, part: str) -> Iterator[Found]:

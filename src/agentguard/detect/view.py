@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-__all__ = ["View", "view"]
+__all__ = ["ODD", "PLAIN", "View", "view"]
 
 _HIDDEN: Final = (
     "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff"
@@ -24,9 +24,9 @@ _FOLDED: Final = re.compile(
     r"|\\u(?P<code>[0-9A-Fa-f]{4})"
     r"|\\(?P<escaped>[nrt\"'/\\\-._@*()\[\]+#])"
 )
-_PLAIN: Final = re.compile(
-    rf"[\\{_HIDDEN}{_DASHES}{_SPACES}{_WIDE}{_DIGITS}\u2024\u2027\u00b7\u318d\u30fb]"
-)
+ODD: Final = rf"[\\{_HIDDEN}{_DASHES}{_SPACES}{_WIDE}{_DIGITS}" + "\u2024\u2027\u00b7\u318d\u30fb]"
+"""A character that is read as another one, or as none."""
+PLAIN: Final = re.compile(ODD)
 _LETTERS: Final = {"n": "\n", "r": "\n", "t": "\t"}
 
 
@@ -57,7 +57,7 @@ def view(text: str) -> View:
         >>> view("\uff10\uff11\uff10\u200b-1234").text
         '010-1234'
     """
-    if _PLAIN.search(text) is None:
+    if PLAIN.search(text) is None:
         return View(text, None, None)
     pieces: list[str] = []
     starts: list[int] = []

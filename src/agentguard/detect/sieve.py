@@ -1,0 +1,132 @@
+"""Where a text may hold something at all: detectors see the lines that hold a sign, and no others.
+
+With google-re2 (`agentguard-decorators[pii]`) one pass looks for all signs. Without it each character
+becomes one byte that says of what class it is, and a sign is then a few equal bytes in a row, which
+`bytes.find` looks for faster than any regular expression of the standard library. The sieve may name
+too many lines, never too few: whatever a detector finds holds a sign, or stands in the line behind the
+word that names it.
+"""
+
+from __future__ import annotations
+
+import functools
+import string
+from typing import TYPE_CHECKING, Any, Final
+
+from agentguard.detect import view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+__all__ = ["stretches"]
+
+
+def _class(of: str) -> bytes:
+    """A table for `bytes.translate` in which all characters of a class are an x."""
+    return bytes(ord("x") if chr(code) in of else ord(" ") for code in range(256))
+
+
+_NUMBER: Final = _class(string.digits + " ()./-~_")
+_WORD: Final = _class(string.ascii_letters + string.digits + "_-")
+_GROUPED: Final = _class(string.hexdigits + ":-.")
+_SMALL: Final = bytes(range(256)).lower()
+
+# Seven digits with signs between them, or four numbers with dots; a key, a token, a wallet; a long
+# IPv6 or a MAC address.
+_ROWS: Final = ((_NUMBER, b"x" * 7), (_WORD, b"x" * 18), (_GROUPED, b"x" * 14))
+_MARKS: Final = (b"@", b"://", b"::")
+_NAMES: Final = (
+    b"pass", b"pw", b"secret", b"token", b"key", b"cred", b"auth", b"sig=", b"sig:", b'sig"',
+    b"sig'", b"sig ", b"bearer", b"kakaoak", b"bot ", b"basic ", b"born", b"birth", b"dob", b"d.o.b",
+)  # fmt: skip
+_KOREAN: Final = (
+    "비밀", "비번", "암호", "패스워드", "토큰", "시크릿", "키", "생년", "생일", "출생", "여권",
+)  # fmt: skip
+_PRIVATE_KEY: Final = "-----BEGIN "
+_SHORT: Final = 512
+_NEAR: Final = 96
+
+
+@functools.cache
+def _signs() -> Any:
+    """All signs as one expression of google-re2, or None. A name is a group: it reaches further."""
+    try:
+        import re2  # type: ignore[import-untyped]
+    except ImportError:
+        return None
+    row = (
+        r"[0-9](?:[ ()./\-~_]{0,3}[0-9]){6}|[0-9]\.[0-9]{1,3}\.[0-9]|[A-Za-z0-9_\-]{18}"
+        r"|[0-9A-Fa-f:.\-]{14}|@|://|::"
+    )
+    names = "|".join([*(name.decode().replace(".", r"\.") for name in _NAMES), *_KOREAN])
+    return re2.compile(f"{row}|{view.ODD}|((?i:{names}))".encode())
+
+
+def stretches(text: str) -> list[tuple[int, int]]:
+    """Where in `text` something may be found: whole lines, in order, near ones joined."""
+    if len(text) < _SHORT or _PRIVATE_KEY in text:
+        return [(0, len(text))]
+    signs = _signs()
+    lines = _by_bytes(text) if signs is None else _by_signs(text, signs)
+    return list(_joined(sorted(lines)))
+
+
+def _by_signs(text: str, signs: Any) -> Iterator[tuple[int, int]]:
+    data = text.encode("utf-8", "surrogatepass")
+    narrow = len(data) == len(text)
+    here = place = 0  # the same position, in bytes and in characters
+    while (sign := signs.search(data, here)) is not None:
+        first = sign.start()
+        skipped = first - here if narrow else len(data[here:first].decode("utf-8", "surrogatepass"))
+        low = text.rfind("\n", place, place + skipped) + 1 or place
+        place = text.find("\n", place + skipped) + 1 or len(text)
+        here = data.find(b"\n", first) + 1 or len(data)
+        yield low, (text.find("\n", place) + 1 or len(text)) if sign.start(1) >= 0 else place
+
+
+def _by_bytes(text: str) -> set[tuple[int, int]]:
+    plain = text.encode("ascii", "replace")  # a byte a character
+    lines: set[tuple[int, int]] = set()
+    for table, row in _ROWS:
+        lines.update(_lines(text, plain.translate(table).find, (row,)))
+    lines.update(_lines(text, plain.find, _MARKS))
+    named = set(_lines(text, plain.translate(_SMALL).find, _NAMES))
+    if not text.isascii() or "\\" in text:
+        named.update(_lines(text, text.find, _KOREAN))
+        lines.update(_odd_lines(text))
+    lines.update(named, ((end, text.find("\n", end) + 1 or len(text)) for _, end in named))
+    return lines
+
+
+def _lines(
+    text: str, find: Callable[[Any, int], int], signs: Sequence[str | bytes]
+) -> Iterator[tuple[int, int]]:
+    """Every line that holds one of the signs, which `find` looks for."""
+    for sign in signs:
+        at = find(sign, 0)
+        while at >= 0:
+            high = text.find("\n", at) + 1 or len(text)
+            yield text.rfind("\n", 0, at) + 1, high
+            at = find(sign, high)
+
+
+def _odd_lines(text: str) -> Iterator[tuple[int, int]]:
+    """Every line that is not read as it is written."""
+    at = 0
+    while (odd := view.PLAIN.search(text, at)) is not None:
+        high = text.find("\n", odd.start()) + 1 or len(text)
+        yield text.rfind("\n", 0, odd.start()) + 1, high
+        at = high
+
+
+def _joined(lines: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    low = high = -_NEAR - 1
+    for first, last in lines:
+        if first <= high + _NEAR:
+            high = max(high, last)
+            continue
+        if low < high:
+            yield low, high
+        low, high = first, last
+    if low < high:
+        yield low, high
