@@ -23,6 +23,7 @@ ONE, TWO, TWELVE = "(email no 1)", "(email no 2)", "(email no 12)"
         *("< EMAIL_1 >", "<EMAIL_1 >", "<\xa0EMAIL\xa01>", "<EMAIL\\_1>", "<EMAIL\\\\_1>"),
         *("\\<EMAIL_1\\>", "\\<EMAIL\\_1\\>", "&lt;EMAIL_1&gt;", "&LT;email_1&GT;"),
         *("&#60;EMAIL_1&#62;", "&#x3c;EMAIL_1&#x3e;", "&#x3C;EMAIL_1&#x3E;"),
+        *("%3CEMAIL_1%3E", "%3cemail_1%3e", "\\u003cEMAIL_1>", "&lt;EMAIL_1>"),
         *("\\u003cEMAIL_1\\u003e", "\\u003CEMAIL_1\\u003E", "EMAIL_1", "EMAIL\\_1"),
         *("[EMAIL_1]", "[email_1]", "[Email 1]", "\uff1cEMAIL_1\uff1e", "\u3008EMAIL_1\u3009"),
         *("\u27e8EMAIL_1\u27e9", "\uff3bEMAIL_1\uff3d"),
@@ -127,7 +128,7 @@ def test_any_cut_of_a_hard_text(text, places):
 
 
 PAIRS = [
-    *(("&lt;", ">"), ("\\u003c", ">")),
+    *(("%3c", "%3e"), ("&lt;", ">"), ("\\u003c", ">")),
     *(("<", ">"), ("&lt;", "&gt;"), ("&#60;", "&#62;"), ("&#x3c;", "&#x3e;"), ("\\<", "\\>")),
     *(("\\u003c", "\\u003e"), ("\uff1c", "\uff1e"), ("\u3008", "\u3009"), ("\u27e8", "\u27e9")),
     *(("\uff3b", "\uff3d"), ("[", "]")),

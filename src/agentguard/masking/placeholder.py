@@ -24,6 +24,7 @@ _PAIRS: Final = (
     ("&lt;", "&gt;"),
     ("&lt;", ">"),  # enough for HTML
     (r"\u003c", ">"),
+    ("%3c", "%3e"),
     ("&#60;", "&#62;"),
     ("&#x3c;", "&#x3e;"),
     ("\uff1c", "\uff1e"),  # full-width
@@ -94,13 +95,16 @@ def mentions(text: str, kinds: Iterable[str]) -> set[str]:
         for place in _mentioned(kind).finditer(small):
             around = raw[max(0, place.start() - 4 * _BESIDE) : place.end() + 4 * _BESIDE]
             near = around.decode(errors="ignore")
-            found |= {canonical(each[each.lastindex or 0]) for each in spelled().finditer(near)}
+            at = 0  # one candidate may hide in another that is none
+            while (each := spelled().search(near, at)) is not None:
+                found.add(canonical(each[each.lastindex or 0]))
+                at = each.start() + 1
     return found
 
 
 _PART: Final = re.compile(_INSIDE.replace("{2,", "{0,"))
 _START: Final = re.compile(
-    rf"[<&\\\uff1c\u3008\u27e8\uff3b]|(?<![{_WORD})\]])\[|(?<![{_WORD}$])[A-Z]"
+    rf"[<&%\\\uff1c\u3008\u27e8\uff3b]|(?<![{_WORD})\]])\[|(?<![{_WORD}$])[A-Z]"
 )
 _UPPER: Final = re.compile(r"[A-Z0-9_\\]*")
 
