@@ -67,4 +67,4 @@ def _confidence(word: str) -> float:
 def _formats() -> re.Pattern[str]:
     """All formats as one pattern, compiled when a text first has a run long enough."""
     shapes = "|".join(f"(?:{shape})" for _, shape in KEY_FORMATS)
-    return re.compile(rf"(?<![A-Za-z0-9])(?:{shapes})(?![A-Za-z0-9_])")
+    return re.compile(rf"(?:(?<![A-Za-z0-9])|(?<=/bot))(?:{shapes})(?![A-Za-z0-9_])")

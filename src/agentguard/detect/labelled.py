@@ -28,6 +28,8 @@ _VALUE: Final = re.compile(
 _NEXT: Final = re.compile(rf"[ \t]{{1,4}}{_TEXT}")
 # The values are looked at, not taken, so that one may be the label of the next.
 _SPOKEN: Final = re.compile(rf" (?:is|was)[: ]{{1,3}}[\"'`]?(?={_TEXT})")
+# Without a word between the two, as .netrc has it, only what no sentence holds.
+_BESIDE: Final = re.compile(rf"(?:[Pp]assword|PASSWORD|[Pp]asswd|[Pp]assphrase)[ \t](?={_TEXT})")
 _OPTION: Final = re.compile(
     rf"--([a-z-]{{0,24}}(?:password|passwd|token|secret|key))[ =][\"']?(?={_TEXT})"
 )
@@ -56,7 +58,7 @@ _NEITHER: Final = re.compile(
 )
 _HINTS: Final = re.compile(r"pass|pw|secret|token|key|cred|auth|sig|_session")
 _CODE: Final = re.compile(
-    r"[$%{<*\[(#/]|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[(\[]|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z"
+    r"[$%{<*\[(#/]|@\w+[/.:]|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[(\[]|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z"
     r"|.*(?:\$\{|\{\{|://)|process\.|os\.|self\.|env\."
 )
 _CLOSING: Final = ".,:;)]}"
@@ -64,6 +66,7 @@ _SHORTEST_LABEL: Final = 2
 _MIXED: Final = 10
 _LONG: Final = 14
 _SHORTEST_PASSWORD: Final = 6
+_STRONG: Final = 8
 _SHORTEST_PIN: Final = 4
 
 
@@ -78,6 +81,9 @@ def labelled_secrets(text: str) -> Iterator[tuple[int, int, float]]:
     for found in _SPOKEN.finditer(text):
         label = _label(text, found.start())
         if label and _is_secret(label, found[1]):
+            yield _span(found, 1)
+    for found in _BESIDE.finditer(text):
+        if _is_strong(_without_closing(found[1])):
             yield _span(found, 1)
     if not text.isascii():
         for found in _KOREAN.finditer(text):
@@ -159,6 +165,15 @@ def _is_password(value: str) -> bool:
     kinds = any(map(str.isalpha, value)), any(map(str.isdigit, value)), marks > 0
     plain = len(set(value.lower())) <= 2 or "****" in value
     return len(value) >= _SHORTEST_PASSWORD and not plain and kinds[0] and any(kinds[1:])
+
+
+def _is_strong(value: str) -> bool:
+    """Whether a password is of mixed kinds, with two digits or more."""
+    digits = sum(map(str.isdigit, value))
+    mixed = any(map(str.isupper, value)) and any(map(str.islower, value))
+    marked = any(not c.isalnum() and c not in "-_./:" for c in value)
+    enough = len(value) >= _STRONG and digits >= 2 and (mixed or marked)
+    return enough and not _CODE.match(value) and _is_password(value)
 
 
 def _is_key(value: str) -> bool:

@@ -61,6 +61,12 @@ _KOREAN_VERSIONS: Final = (
     "조",
     "제",
 )
+_HINT: Final = re.compile(
+    r"(?:version|upgrad|downgrad|release|changelog|installed|build|firmware"
+    r"|버전|업그레이드|업데이트|펌웨어|릴리스|빌드)"
+    r"(?!.*(?:ip|addr|host|server|ping|gateway|client|remote|peer|subnet|dns|://|주소|서버|접속|호스트))",
+    re.DOTALL,
+)
 _OPERATORS: Final = ("==", ">=", "<=", "~=", "!=", "^", "~", "§")
 _ADDRESS: Final = re.compile(
     r"(?:(?<![A-Za-z])ip(?:v?[46])?(?![A-Za-z])|addr|host|server|\bping\b|gateway|subnet"
@@ -137,6 +143,8 @@ def _is_version(before: str) -> bool:
     """Whether what stands before four numbers says that they are a version or a section."""
     if before.endswith("/"):
         return before[-2:-1].isalpha()
+    if _HINT.search(before.lower()):
+        return True
     plain = before.rstrip()
     if plain.endswith(_OPERATORS):
         return True

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Final
 
 _PLACEHOLDER: Final = re.compile(
-    r"example|placeholder|changeme|change_me|redacted|insert|replace|your[_-]?|dummy"
+    r"example|placeholder|changeme|change_me|redacted|insert|replace|your[_-]|[_-]your|\Ayour|dummy"
     r"|[xX*.]{4}|<|\$\{|\{\{|here\Z|_here|-here",
     re.IGNORECASE,
 )

@@ -51,6 +51,10 @@ _SEGWIT: Final = re.compile(
     r"(bc|tb|ltc|cosmos|osmo|addr|stake|celestia|inj)1([02-9ac-hj-np-z]{38,110})\Z"
 )
 _CASH: Final = re.compile(r"[qp][02-9ac-hj-np-z]{41}\Z")
+# An address of Solana is a key of 32 bytes without a checksum: the text has to name it.
+_SOLANA: Final = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,44}\Z")
+_NAMED: Final = re.compile(r"solana|\bsol\b|phantom|wallet|솔라나|지갑", re.IGNORECASE)
+_NEAR: Final = 40
 _MONERO: Final = re.compile(r"[48][1-9A-HJ-NP-Za-km-z]{94}\Z")
 _LONGEST_BASE58: Final = 35
 
@@ -63,8 +67,14 @@ def wallets(text: str) -> Iterator[tuple[int, int, float]]:
                 yield found.start(), found.end(), 0.95
     for first, last in runs(text):
         for word in _WORD.finditer(text, first, last):
-            if _whole(text, *word.span()) and _is_wallet(word[0]):
+            if not _whole(text, *word.span()):
+                continue
+            if _is_wallet(word[0]):
                 yield *word.span(), 0.99
+            elif _is_solana(word[0]) and _NAMED.search(
+                text[max(0, word.start() - _NEAR) : word.start()]
+            ):
+                yield *word.span(), 0.8
 
 
 def _whole(text: str, start: int, end: int) -> bool:
@@ -94,6 +104,15 @@ def _is_wallet(word: str) -> bool:
     if found := _SEGWIT.match(lower):
         return bech32(found[1], found[2])
     return _CASH.match(lower) is not None and cash_address(lower)
+
+
+def _is_solana(word: str) -> bool:
+    if not _SOLANA.match(word) or word.isalpha() or len(set(word)) < 12:
+        return False
+    number = 0
+    for letter in word:
+        number = number * 58 + BITCOIN.index(letter)
+    return 248 < number.bit_length() <= 256
 
 
 def _is_base58(word: str) -> bool:
