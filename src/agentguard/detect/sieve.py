@@ -10,6 +10,7 @@ word that names it.
 from __future__ import annotations
 
 import functools
+import importlib
 import string
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,7 +52,7 @@ _NEAR: Final = 96
 def _signs() -> Any:
     """All signs as one expression of google-re2, or None. A name is a group: it reaches further."""
     try:
-        import re2  # type: ignore[import-untyped]
+        re2: Any = importlib.import_module("re2")
     except ImportError:
         return None
     row = (
