@@ -54,8 +54,9 @@ semantic-score: setup ## measure what a semantic cache finds and refuses
 pii-score: setup $(if $(findstring --peers,$(ARGS)),.venvs/pii/.installed) ## measure what detectors of personal data find; ARGS=--peers beside others
 	$(BIN)/python -m benchmarks.pii $(ARGS)
 
-safety-score: setup ## measure what moderation and the screening of injections find
+safety-score: setup ## measure what moderation, the screening of injections and grounding find
 	$(BIN)/python -m benchmarks.safety
+	$(BIN)/python -m benchmarks.grounding
 
 docs: $(VENV)/.installed-docs ## build the documentation into site/, warnings are errors
 	$(BIN)/zensical build --clean --strict

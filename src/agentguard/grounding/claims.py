@@ -36,6 +36,8 @@ EMAIL: Final = re.compile(
 _CITED: Final = re.compile(
     r"\[\^?\d{1,3}(?:\s?[,-]\s?\d{1,3}){0,8}\]|\((?:출처|source):? ?\d{1,3}\)", re.IGNORECASE
 )
+_DOTTED: Final = re.compile(r"\w[.][a-z]|://", re.IGNORECASE)
+_DIGIT: Final = re.compile(r"\d")
 _CODE: Final = re.compile(r"`[^`\n]{1,500}`")
 _QUOTED: Final = re.compile(
     r"(?<!\d)\"([^\"\n]{1,2000})\"|[「『《〈]([^」』》〉\n]{1,500})[」』》〉]|(?<![\w'])'(?=[^\s'])([^'\n]{1,300})(?<=\S)'(?![a-z\d])",
@@ -87,15 +89,19 @@ def claims(sentence: str, *, heading: bool = False) -> Claims:
     emails: list[str] = []
     quoted: list[str] = []
     codes: list[str] = []
-    text = _take(_CODE, text, lambda _: None)
-    text = _take(EMAIL, text, lambda found: emails.append(found[0].casefold()))
-    text = _take(URL, text, lambda found: urls.append(address(found[0])))
+    if "`" in text:
+        text = _take(_CODE, text, lambda _: None)
+    if "@" in text:
+        text = _take(EMAIL, text, lambda found: emails.append(found[0].casefold()))
+    if _DOTTED.search(text) is not None:
+        text = _take(URL, text, lambda found: urls.append(address(found[0])))
     text = _take(_CITED, text, lambda _: None)
     text = _take(_QUOTED, text, lambda found: quoted.append(found[1] or found[2] or found[3]))
     low = _lowered(text)
     dates = list(moments(low))
     text = _blanked(text, [(when.start, when.end) for when in dates if when.claims])
-    text = _take(_IDENTIFIER, text, lambda found: codes.append(found[0]))
+    if _DIGIT.search(text) is not None:
+        text = _take(_IDENTIFIER, text, lambda found: codes.append(found[0]))
     numbers = figures(_lowered(text))
     parts = [part for each in quoted for part in re.split(r"\.\.\.|\[[^\]]{0,40}\]", each)]
     return Claims(

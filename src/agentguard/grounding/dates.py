@@ -58,26 +58,30 @@ _WEEKDAYS: Final = {
 
 _month: Final = rf"({'|'.join(sorted(_MONTHS, key=len, reverse=True))})\.?"
 _day: Final = r"(\d{1,2})(?:st|nd|rd|th)?"
-_WHEN: Final = re.compile(
-    "|".join(
-        (
-            r"(?<![\d.])(?P<iso>(\d{4})(?:-|/|\. ?)(\d{1,2})(?:-|/|\. ?)(\d{1,2})(?![\d-]))(?=t|\D|$)",
-            r"(?<![\d./-])(?P<slash>(\d{1,2})(?P<sep>[/.-])(\d{1,2})(?P=sep)(\d{4}|(?<=/)\d{2})(?![\d/-]\d|\d|\.\d))",
-            rf"(?<!\d)(?P<dmy>(?:{_day}\s?(?:-|~|to|and|until)\s?)?{_day}(?: of)? {_month}(?![a-z])(?:,? (\d{{4}})(?!\d))?)",
-            rf"\b(?P<mdy>{_month} {_day}(?:\s?(?:-|~|to|and|until)\s?{_day}(?![\w:]))?(?!\d|:\d|[ap]m)(?:,? (\d{{4}})(?!\d))?)",
-            rf"\b(?P<my>{_month},? (\d{{4}})(?!\d))",
-            rf"\b(?P<m>{_month}(?![a-z]))",
-            r"(?<!\d)(?P<ymdk>(?:(\d{4}|\d{2})년 ?)?(?<!\d)(\d{1,2})월(?! ?간)(?: ?(\d{1,2})일(?!간))?)",
-            r"(?<!\d)(?P<yk>'?(\d{4})(?:년(?![간이]? ?(?:동안|전|후))|학년도))",
-            r"(?<!\d)(?P<tenk>(1[5-9]\d0|20\d0)(?:'?s\b|년대))",
-            r"(?<![\d:.])(?P<clock>([01]?\d|2[0-4]):([0-5]\d)(?::[0-5]\d)?\s?(?:([ap])\.?m\b\.?)?)",
-            r"(?<![\d:.])(?P<hour>([01]?\d)\s?([ap])\.?m\b\.?)",
-            r"(?P<hourk>(?:(오전|오후|아침|저녁|밤|새벽|낮) ?)?(?<!\d)([01]?\d|2[0-4])시(?!간)(?: ?([0-5]?\d)분| ?(반)(?![가-힣]))?)",
-            rf"(?P<week>(?<![a-z가-힣])({'|'.join(sorted(_WEEKDAYS, key=len, reverse=True))})s?(?![a-z]))",
-            r"\b(?P<noon>noon|midnight|정오|자정)",
-            r"(?<![\d.,$€£¥₩/#-])(?P<y>(1[5-9]\d\d|20\d\d)(?![\d.,]\d|\d|-\d))",
-        )
-    )
+_HOUR: Final = r"(?P<hourk>(?:(오전|오후|아침|저녁|밤|새벽|낮) ?)?(?<!\d)([01]?\d|2[0-4])시(?!간)(?: ?([0-5]?\d)분| ?(반)(?![가-힣]))?)"
+_WEEK: Final = (
+    rf"(?P<week>(?<![a-z가-힣])({'|'.join(sorted(_WEEKDAYS, key=len, reverse=True))})s?(?![a-z]))"
+)
+_AT_NOON: Final = r"\b(?P<noon>noon|midnight|정오|자정)"
+_FROM_DIGITS: Final = (
+    r"(?<![\d.])(?P<iso>(\d{4})(?:-|/|\. ?)(\d{1,2})(?:-|/|\. ?)(\d{1,2})(?![\d-]))(?=t|\D|$)",
+    r"(?<![\d./-])(?P<slash>(\d{1,2})(?P<sep>[/.-])(\d{1,2})(?P=sep)(\d{4}|(?<=/)\d{2})(?![\d/-]\d|\d|\.\d))",
+    rf"(?<!\d)(?P<dmy>(?:{_day}\s?(?:-|~|to|and|until)\s?)?{_day}(?: of)? {_month}(?![a-z])(?:,? (\d{{4}})(?!\d))?)",
+    r"(?<!\d)(?P<ymdk>(?:(\d{4}|\d{2})년 ?)?(?<!\d)(\d{1,2})월(?! ?간)(?: ?(\d{1,2})일(?!간))?)",
+    r"(?<!\d)(?P<yk>'?(\d{4})(?:년(?![간이]? ?(?:동안|전|후))|학년도))",
+    r"(?<!\d)(?P<tenk>(1[5-9]\d0|20\d0)(?:'?s\b|년대))",
+    r"(?<![\d:.])(?P<clock>([01]?\d|2[0-4]):([0-5]\d)(?::[0-5]\d)?\s?(?:([ap])\.?m\b\.?)?)",
+    r"(?<![\d:.])(?P<hour>([01]?\d)\s?([ap])\.?m\b\.?)",
+    r"(?<![\d.,$€£¥₩/#-])(?P<y>(1[5-9]\d\d|20\d\d)(?![\d.,]\d|\d|-\d))",
+)
+_FROM_LETTERS: Final = (
+    rf"\b(?P<mdy>{_month} {_day}(?:\s?(?:-|~|to|and|until)\s?{_day}(?![\w:]))?(?!\d|:\d|[ap]m)(?:,? (\d{{4}})(?!\d))?)",
+    rf"\b(?P<my>{_month},? (\d{{4}})(?!\d))",
+    rf"\b(?P<m>{_month}(?![a-z]))",
+)
+_WHEN: Final = re.compile(  # which way to go is seen from the first character
+    rf"(?=['\d])(?:{'|'.join(_FROM_DIGITS)})|(?=[\d오아저밤새낮]){_HOUR}"
+    rf"|(?=[jfmasond])(?<![a-z])(?:{'|'.join(_FROM_LETTERS)})|(?=[mtwfs월화수목금토일]){_WEEK}|(?=[nm정자]){_AT_NOON}"
 )
 _NOON: Final = {"noon": (720,), "정오": (720,), "midnight": (0, 1440), "자정": (0, 1440)}
 _AFTERNOON: Final = frozenset({"오후", "저녁", "밤", "낮", "p"})

@@ -116,7 +116,9 @@ class Evidence:
             {unit for word in set(found) if len(word) > 1 for unit in LATIN.get(word, ())}
         )
         self._named[-1].update(unit for sign in "$€£¥₩%" if sign in low for unit in LATIN[sign])
-        self._emails.update(each.casefold() for each in EMAIL.findall(plain))
+        self._emails.update(
+            each.casefold() for each in EMAIL.findall(plain if "@" in plain else "")
+        )
         for url in URL.findall(plain):
             self._urls.update({address(url), address(url).partition("/")[0]})
         self._urls.update(each.partition("@")[2] for each in self._emails)

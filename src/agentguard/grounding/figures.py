@@ -87,7 +87,7 @@ _NUMBER: Final = re.compile(
 )
 _EUROPEAN: Final = re.compile(r"(\d{1,3}(?:\.\d{3}){1,6}),(\d{1,2})(?!\d)")
 _ENGLISH: Final = re.compile(
-    rf"(?:an? (?=(?:{'|'.join(_LARGE)})\b)|\b(?=(?:{_word})\b))(?:{_word})(?:(?:[ -]| and )(?:{_word})){{0,10}}\b(?: and a half\b)?"
+    rf"(?:an? (?=(?:{'|'.join(_LARGE)})\b)|\b(?=(?:{_word})\b))(?:{_word})(?:(?:[ -]| and )(?:{_word})){{0,30}}\b(?: and a half\b)?"
 )
 _FRACTION: Final = re.compile(
     r"(?:(an?|one|two|three|four|nine)[ -])?(half|halves|thirds?|quarters?|fifths?|tenths?)\b"
@@ -105,7 +105,7 @@ _SCALE: Final = re.compile(rf"[ -]?({'|'.join(_LARGE)}|mn|mln|bn|tn)(?![a-z])|([
 _BEGIN: Final = re.compile(
     rf"\d|(?<![a-z])(?:us|hk|au|ca)?[$€£¥₩₹](?=\s?\d)|\b(?:usd|eur|gbp|jpy|krw|cny|inr|chf)\s?(?=\d)|\bq(?=[1-4]\b)"
     rf"|\ban? (?=(?:{'|'.join(_LARGE)}|half|third|quarter|fifth|tenth)\b)|\b(?:an?|one) (?=\w{{3,8}} and a half\b)"
-    rf"|\b(?:{'|'.join([*_WORDS, *_LARGE, *_TIMES, *_PARTS, *_ORDINALS, 'halved'])})\b"
+    rf"|\b(?=[bcdefhmnopqstz])(?:{'|'.join([*_WORDS, *_LARGE, *_TIMES, *_PARTS, *_ORDINALS, 'halved'])})\b"
     rf"|(?<![가-힣])(?=[{BEGINS}])|절반|(?<![가-힣])반년"
 )
 _BEFORE: Final = re.compile(
@@ -114,7 +114,7 @@ _BEFORE: Final = re.compile(
     r"|(?P<under>nearly|almost|under|less than|fewer than|below|close to|just short of|거의|최대))\s*(?:an? |the )?$"
 )
 _AFTER: Final = re.compile(
-    r"[^\w.,;\n]{0,1}(?:(?P<about>정도|쯤|가량|안팎|내외|or so\b)|(?P<over>남짓|[을를이가]? ?넘|초과|이상|or more\b)|(?P<under>[에]? ?가까|미만|이하))"
+    r"[명개번회건대권장채곳인층]?[^\w.,;\n]?(?:(?P<about>정도|쯤|가량|안팎|내외|or so\b)|(?P<over>남짓|[을를이가]? ?넘|초과|이상|or more\b)|(?P<under>[에]? ?가까|미만|이하))"
 )
 _PARTS_OF_TEXT: Final = re.compile(
     r"(?: (?:main|key|major|important|possible|different|simple|common|basic|big|other|more))?"
@@ -301,7 +301,12 @@ def _with_unit(text: str, figure: Figure) -> Figure:
         unit = hangul_unit(text, end + gap)
     elif at:
         unit = latin_unit(text, end + gap)
-        if unit is not None and gap and unit[1] - end - gap == 1 and at in "abdvs$€£¥₩":
+        if (
+            unit is not None
+            and gap
+            and unit[1] - end - gap == 1
+            and (at in "abdvs" or text[unit[1] : unit[1] + 1].isdigit())
+        ):
             unit = None
     if unit is None or figure.units:
         return figure._replace(near=near)

@@ -40,7 +40,7 @@ _DAY: Final = re.compile(
     rf"(?<![가-힣])({'|'.join(sorted(_DAYS, key=len, reverse=True))})(?:{_tail})"
 )
 _SPELLED: Final = re.compile(
-    r"(?<![가-힣])(?:[일이삼사오육칠팔구]?[십백천만억조]){1,12}[일이삼사오육칠팔구]?"
+    r"(?<![가-힣])(?:[일이삼사오육칠팔구]?[십백천만억조]){1,20}[일이삼사오육칠팔구]?"
     r"(?=\s?(?:원|달러|유로|엔|위안|명|개|년|퍼센트|프로|톤|킬로|미터|시간|회|건|대|권|평|인분|여))"
     r"|(?<![가-힣])[일삼사오육칠팔구](?=\s?(?:개월|년간|퍼센트|프로|분기|세기|주일|주간))"
     r"|(?<![가-힣])[일삼사오육칠팔구](?=\s년)"
@@ -119,7 +119,7 @@ def spelled(text: str, position: int) -> tuple[Decimal, int] | None:
     read = myriads(text, position, None)
     if read is None or read[1] != found.end():
         return None
-    if found[0] in {"조", "억", "만", "일"} and text[found.end() : found.end() + 1] not in {
+    if found[0] in {"조", "억", "만"} and text[found.end() : found.end() + 1] not in {
         "원",
         " ",
     }:
