@@ -126,7 +126,7 @@ KEY_FORMATS: Final[tuple[tuple[str, str], ...]] = (
     ("Mapbox", rf"[sp]k\.eyJ{_URL64}{{40,120}}+\.{_URL64}{{20,24}}+"),
     ("MaxMind", rf"{_ALNUM}{{6}}_{_ALNUM}{{29}}_mmk"),
     # Messages and mail
-    ("Slack", r"xox[abopesr]-(?:[0-9]{1,14}-)?[0-9]{5,14}-[A-Za-z0-9-]{10,110}+"),
+    ("Slack", r"xox[abcdopesr]-(?:[0-9]{1,14}-)?[0-9]{5,14}-[A-Za-z0-9-]{10,110}+"),
     ("Slack legacy", rf"xox[arps]-(?:[0-9]-)?{_ALNUM}{{10,60}}+"),
     ("Slack configuration", rf"xoxe(?:\.xox[bp])?-[0-9]-{_ALNUM}{{60,180}}+"),
     ("Slack app", r"xapp-[0-9]-[A-Za-z0-9]+-[0-9]+-[A-Za-z0-9]+"),

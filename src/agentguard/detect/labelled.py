@@ -22,9 +22,9 @@ _NAME: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-
 # A value ends where white space, a quote or another script begins, or the next
 # parameter of an address does.
 _TEXT: Final = r"((?:[^\s\"'`<>,;&|\\\u0080-\uffff]|&(?![\w.-]{1,32}=))++)"
-_VALUE: Final = re.compile(
-    rf"[:=>|]{{1,3}}[ \t]{{0,8}}(?:\\?[\"'`]|\n[ \t]{{0,12}}\\?[\"'`])?{_TEXT}"
-)
+# A quoted one goes on to the quote that ends it.
+_QUOTED: Final = rf"(?:\\?[\"'`](?=[^\s\"'`]{{4,512}}[\"'`])([^\s\"'`\\]++)|\\?[\"'`]?{_TEXT})"
+_VALUE: Final = re.compile(rf"[:=>|]{{1,3}}[ \t]{{0,8}}(?:\n[ \t]{{0,12}}(?=\\?[\"'`]))?{_QUOTED}")
 _NEXT: Final = re.compile(rf"[ \t]{{1,4}}{_TEXT}")
 # The values are looked at, not taken, so that one may be the label of the next.
 _SPOKEN: Final = re.compile(rf" (?:is|was)[: ]{{1,3}}[\"'`]?(?={_TEXT})")
@@ -44,22 +44,26 @@ _HEADER: Final = re.compile(
 _BASIC: Final = re.compile(r"Basic[ \t]{1,4}([A-Za-z0-9+/]{8,}+={0,2})")
 _SCHEMES: Final = frozenset({"bearer", "basic", "token", "bot", "kakaoak", "apikey", "digest"})
 _PASSWORD: Final = re.compile(
-    r"(?:passw(?:or)?d|passphrase|passcode|pwd)[0-9]?\Z|(?:\A|[_.-])(?:pass|pw)\Z"
+    r"(?:passw(?:or)?d|passphrase|passcode|pwd)[0-9]?\Z|(?:\A|[ _.-])(?:pass|pw)\Z"
 )
 _KEY: Final = re.compile(
-    r"(?:secret|token|api[_.-]?key|(?:access|secret|account|auth|service|signing|encryption"
-    r"|private|shared|sharedaccess|subscription|master|license|session|app|rest|admin|client)"
-    r"[_.-]?key|credentials?|creds|authorization|auth)s?[0-9]?\Z|secret|(?:\A|[_.-])sig\Z|_session\Z"
+    r"(?:secret|token|api[ _.-]?key|(?:access|secret|account|auth|service|signing|encryption"
+    r"|private|shared|sharedaccess|subscription|master|license|session|app|application|rest"
+    r"|admin|client|consumer|webhook)[ _.-]?key|credentials?|creds|authorization|auth)s?[0-9]?\Z"
+    r"|secret|(?:\A|[ _.-])sig\Z|_session\Z"
+)
+_OF_NOBODY: Final = re.compile(
+    r"public|csrf|xsrf|page|next|cursor|sync|(?<!bit)bucket|primary|foreign|partition|cache"
+    r"|idempoten|continu|design"
 )
 _NEITHER: Final = re.compile(
-    r"public|csrf|xsrf|page|next|cursor|sync|(?<!bit)bucket|primary|foreign|partition|cache"
-    r"|idempoten|continu|design|(?:id|name|file|path|url|uri|length|size|type|count|version"
-    r"|hash|arn|ref|limit|expir\w*|store|reset|policy|hint|field|label|manager|header)s?\Z"
+    r"(?:id|name|file|path|url|uri|length|size|type|count|version|hash|arn|ref|limit|expir\w*"
+    r"|store|reset|policy|hint|field|label|manager|header)s?\Z"
 )
 _HINTS: Final = re.compile(r"pass|pw|secret|token|key|cred|auth|sig|_session")
 _CODE: Final = re.compile(
-    r"[$%{<*\[(#/]|@\w+[/.:]|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[(\[]|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z"
-    r"|.*(?:\$\{|\{\{|://)|process\.|os\.|self\.|env\."
+    r"[{<(\[/]|\$[({\w]\w*[)}]?\Z|%\w*%?\Z|[*#.]+\Z|@\w+[/.:]|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[(\[]"
+    r"|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z|.*(?:\$\{|\$\(|\{\{|://)|process\.|os\.|self\.|env\."
 )
 _CLOSING: Final = ".,:;)]}"
 _SHORTEST_LABEL: Final = 2
@@ -112,11 +116,11 @@ def _assigned(text: str) -> Iterator[tuple[int, int, float]]:
         found = _VALUE.match(text, mark) if label else None
         if label is None or found is None:
             continue
-        if found[1].lower() in _SCHEMES:
+        if found[found.lastindex or 1].lower() in _SCHEMES:
             found = _NEXT.match(text, found.end()) or found
         done = found.end()
-        if _is_secret(label, found[1]):
-            yield _span(found, 1)
+        if _is_secret(label, found[found.lastindex or 1]):
+            yield _span(found, found.lastindex or 1)
 
 
 def _marks(text: str) -> list[int]:
@@ -132,10 +136,16 @@ def _marks(text: str) -> list[int]:
 
 
 def _label(text: str, mark: int) -> str | None:
-    """The name before a mark, if it can be that of a secret."""
-    before = text[max(0, mark - _NEAR) : mark].rstrip(_SPACE)
-    label = before[len(before.rstrip(_NAME)) :].lower()
-    return label if _HINTS.search(label) else None
+    """The name before a mark, if it can be that of a secret: a word, with the one before."""
+    before = text[max(0, mark - _NEAR) : mark].rstrip(_SPACE).lower()
+    rest = before.rstrip(_NAME)
+    label = before[len(rest) :]
+    if not _HINTS.search(label):
+        return None
+    if rest.endswith(" "):
+        rest = rest.rstrip()
+        label = f"{rest[len(rest.rstrip(_NAME)) :]} {label}"
+    return label
 
 
 def _span(found: re.Match[str], group: int) -> tuple[int, int, float]:
@@ -155,7 +165,7 @@ def _is_secret(label: str, value: str) -> bool:
         return False
     if _PASSWORD.search(label):
         return _is_password(value)
-    return _KEY.search(label) is not None and _is_key(value)
+    return not _OF_NOBODY.search(label) and _KEY.search(label) is not None and _is_key(value)
 
 
 def _is_password(value: str) -> bool:

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 256
 _AUTHORITY: Final = re.compile(r"://([^\s/?#\"'`<>\\]{0,1024}+)")
-_TEMPLATE: Final = re.compile(r"[${}\[\]*%<>]{2}|[$%][A-Za-z_{(]|\{|\*\*|[xX]{3,}\Z|\.{3}")
+_TEMPLATE: Final = re.compile(
+    r"(?:[*xX.]{3,}|[$%]?[{(\[<].*[})\]>]|\$\w+|%\w+%|%s)\Z|.*(?:\$\{|\{\{)"
+)
 _HOST: Final = re.compile(r"[^\W_]|\[|[${]")
 
 
@@ -36,4 +38,4 @@ def _follows_scheme(text: str, mark: int) -> bool:
 
 
 def _is_template(password: str) -> bool:
-    return _TEMPLATE.search(password) is not None
+    return _TEMPLATE.match(password) is not None
