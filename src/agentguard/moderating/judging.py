@@ -67,15 +67,15 @@ def verdict(answer: str, categories: Sequence[str]) -> list[str]:
         said: Any = json.loads(answer if fenced is None else fenced[1])
     except (ValueError, RecursionError):
         raise Unreadable from None
-    known: dict[str, Any] = said if isinstance(said, dict) else {}
+    if not isinstance(said, dict):
+        raise Unreadable
+    known = cast("dict[str, object]", said)
     flagged, named = known.get("flagged"), known.get("categories")
-    if (
-        set(known) != {"flagged", "categories"}
-        or not isinstance(flagged, bool)
-        or not isinstance(named, list)
-        or any(each not in categories for each in cast("list[object]", named))
-    ):
+    if set(known) != {"flagged", "categories"} or not isinstance(named, list):
         raise Unreadable
-    if flagged != bool(named):
+    names = cast("list[object]", named)
+    if not isinstance(flagged, bool) or any(each not in categories for each in names):
         raise Unreadable
-    return [str(each) for each in cast("list[object]", named)]
+    if flagged != bool(names):
+        raise Unreadable
+    return [str(each) for each in names]

@@ -76,7 +76,7 @@ def found_by(
         and any(need in view.text for need in rule.needs)
         for found in _matches(rule, view.text)
     }
-    return sorted(hits, key=lambda hit: hit[1:])
+    return sorted(hits, key=lambda hit: (hit.start, hit.end, hit.category))
 
 
 def _matches(rule: Rule, text: str) -> Iterable[re.Match[str]]:

@@ -124,7 +124,7 @@ class Moderate(Policy):
             number("moderate", "threshold", threshold)
         one_of("moderate", "on_error", on_error, "closed", "open")
         self.then = checked("moderate", then)
-        self.hold = checked_hold("moderate", hold)
+        self.hold: Hold = checked_hold("moderate", hold)
         self.checks = Checks(
             "moderate",
             self.categories or words.CATEGORIES,

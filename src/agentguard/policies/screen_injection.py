@@ -126,7 +126,7 @@ class ScreenInjection(Policy):
         one_of("screen_injection", "on_error", on_error, "closed", "open")
         self.untrusted = frozenset(untrusted)
         self.then = checked("screen_injection", then)
-        self.hold = checked_hold("screen_injection", hold)
+        self.hold: Hold = checked_hold("screen_injection", hold)
         self.checks = Checks(
             self.name, (), threshold, closed=on_error == "closed", classify=classify
         )

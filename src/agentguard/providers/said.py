@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 
 from agentguard.providers.items import fields
 from agentguard.providers.sent import rewrite
@@ -146,9 +146,9 @@ def _speaker(args: tuple[Any, ...], known: Any, where: Where, untrusted: Collect
 
 
 def _of_node(node: Any, by: By) -> By:
-    short: tuple[Any, ...] = node if isinstance(node, tuple) else ()
-    if len(short) == 2 and isinstance(short[0], str):
-        return _SPEAKERS.get(short[0], by)  # LangChain's short form of a message
+    short: list[Any] = [*cast("Any", node)] if isinstance(node, tuple) else []
+    if len(short) == 2:
+        return _SPEAKERS.get(str(short[0]), by)  # LangChain's short form of a message
     known = fields(node)
     for name in ("role", "type", "part_kind"):
         word = known.get(name)

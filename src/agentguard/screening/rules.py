@@ -47,7 +47,7 @@ def screen(text: str, *, trusted: bool = True) -> list[Hit]:
     for hidden in hidden_in(text):
         if hidden.sure or found_by(indirect(), hidden.text):
             hits.append(Hit("hidden", hidden.start, hidden.end))
-    return sorted(set(hits), key=lambda hit: hit[1:])
+    return sorted(set(hits), key=lambda hit: (hit.start, hit.end, hit.category))
 
 
 @functools.cache
