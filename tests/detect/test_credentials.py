@@ -50,7 +50,7 @@ def armoured(kind: str, lines: int = 6) -> str:
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize(
     "pair",
-    ["app:s3cr3t", "guest:guest", "svc:A1IMcT.", "u%40x:p%40ss!", "root:p@ss", "a-b_c:x~y*z"],
+    ["app:s3cr3t", "guest:guest", "svc:A1IMcT.", "u%40x:p%C3ss$Word!", "root:p@ss", "a-b_c:x~y*z"],
 )
 @pytest.mark.parametrize(
     "text", ["{}", "DB_URL={}", '{{"url":"{}"}}', "접속은 {}로 하세요", "`{}`"]
@@ -59,6 +59,12 @@ def test_the_pair_in_an_address_is_found(scheme: str, pair: str, text: str) -> N
     """Name and password, whatever the scheme."""
     address = f"{scheme}://{pair}@db.example.com:5432/x"
     assert values(text.format(address)) == [pair]
+
+
+def test_the_pair_of_a_data_source_of_go() -> None:
+    """Which has no scheme."""
+    assert values('dsn := "app:s3cr3t@tcp(db:3306)/x"') == ["app:s3cr3t"]
+    assert values("${USER}:${PASS}@tcp(db:3306)/x") == []
 
 
 def test_a_password_without_a_name() -> None:

@@ -130,6 +130,13 @@ def test_a_wallet_of_monero() -> None:
     assert values(f"xmr {text[:-1]}1x ok", "crypto") == []
 
 
+def test_a_wallet_of_solana_needs_its_name() -> None:
+    """It has no checksum: 32 bytes, and a text that says what they are."""
+    key = base58(bytes(range(255, 227, -1)), b"")
+    assert values(f"솔라나 지갑은 {key}예요", "crypto") == [key]
+    assert values(f"hash {key}", "crypto") == []
+
+
 @given(st.text(alphabet="13bcqpz0x9AaLl ", max_size=80))
 def test_any_text(text: str) -> None:
     """No text makes it fail."""

@@ -39,6 +39,8 @@ SLASHED = drawn("[a-zA-Z0-9+/]{40}", 5)
         "mysql --password={} -u root",
         "my password is {}.",
         "The passphrase was: {}",
+        "machine git.example.com login jane password {}",
+        "ALTER USER jane PASSWORD '{}'",
         "비밀번호: {}",
         "비밀번호는 {}입니다",
         "비밀번호 {} 로 바꿔 주세요",
@@ -73,6 +75,9 @@ def test_a_password_is_found(text: str) -> None:
         "AccountName=x;AccountKey={}==;EndpointSuffix=core.windows.net",
         "SharedAccessKey={}=",
         "the token is {}",
+        "API key: {}",
+        "my secret access key is {}",
+        "Cookie: _app_session={}",
         "토큰은 {}입니다",
         "API 키: {}",
         "인증키 {}",
@@ -85,6 +90,12 @@ def test_a_key_is_found(text: str, value: str) -> None:
     """Whatever its letters, since its label says what it is."""
     (found,) = values(text.format(value), "api_key")
     assert found.rstrip("=") == value
+
+
+@pytest.mark.parametrize("value", ["$ecret99!", "ab,c;d<1>&x", "it;is|1", "p@ss-1", "#abc12!"])
+def test_a_quoted_password_is_found_to_its_end(value: str) -> None:
+    """What would end another value does not end it."""
+    assert values(f'password = "{value}"', "api_key") == [value]
 
 
 def test_schemes_of_authorization() -> None:
@@ -107,6 +118,10 @@ def test_schemes_of_authorization() -> None:
         "password: {{ vault_password_1 }}",
         "password: <your-password-1>",
         "password: $PASSWORD1",
+        "password: #{ENV_1}",
+        "https://<user>:<password>@host/path1",
+        "password Argon2id",
+        "public key: 9Cnzj4p4WGeKLs1Pt8QuKUpRKfFLfRYC9AIKjbJTWit",
         "password: ********",
         "password: required",
         '"password": "string"',

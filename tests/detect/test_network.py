@@ -37,6 +37,8 @@ NEITHER = [
     "2.5.4.3",
     "version 10.20.30.40",
     "v10.20.30.40 is out",
+    "Upgrade from 10.20.14.3 to 10.20.15.1 first",
+    'AssemblyVersion("4.0.12.7")',
     "버전 10.20.30.40",
     "foo==10.20.30.40",
     "Section 10.2.30.4",

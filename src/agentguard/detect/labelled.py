@@ -29,7 +29,9 @@ _NEXT: Final = re.compile(rf"[ \t]{{1,4}}{_TEXT}")
 # The values are looked at, not taken, so that one may be the label of the next.
 _SPOKEN: Final = re.compile(rf" (?:is|was)[: ]{{1,3}}[\"'`]?(?={_TEXT})")
 # Without a word between the two, as .netrc has it, only what no sentence holds.
-_BESIDE: Final = re.compile(rf"(?:[Pp]assword|PASSWORD|[Pp]asswd|[Pp]assphrase)[ \t](?={_TEXT})")
+_BESIDE: Final = re.compile(
+    rf"(?:[Pp]assword|PASSWORD|[Pp]asswd|[Pp]assphrase)[ \t][\"'`]?(?={_TEXT})"
+)
 _OPTION: Final = re.compile(
     rf"--([a-z-]{{0,24}}(?:password|passwd|token|secret|key))[ =][\"']?(?={_TEXT})"
 )
@@ -62,7 +64,7 @@ _NEITHER: Final = re.compile(
 )
 _HINTS: Final = re.compile(r"pass|pw|secret|token|key|cred|auth|sig|_session")
 _CODE: Final = re.compile(
-    r"[{<(\[/]|\$[({\w]\w*[)}]?\Z|%\w*%?\Z|[*#.]+\Z|@\w+[/.:]|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[(\[]"
+    r"[{<(\[/]|\$[({\w]\w*[)}]?\Z|%\w*%?\Z|[*#.]+\Z|#\{|@\w+[/.:]|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[(\[]"
     r"|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z|.*(?:\$\{|\$\(|\{\{|://)|process\.|os\.|self\.|env\."
 )
 _CLOSING: Final = ".,:;)]}"

@@ -13,6 +13,9 @@ _AUTHORITY: Final = re.compile(r"://([^\s/?#\"'`<>\\]{0,1024}+)")
 _TEMPLATE: Final = re.compile(
     r"(?:[*xX.]{3,}|[$%]?[{(\[<].*[})\]>]|\$\w+|%\w+%|%s)\Z|.*(?:\$\{|\{\{)"
 )
+# As Go's driver of MySQL has it: user:password@tcp(host:3306)/name.
+_GO: Final = re.compile(r"@(?:tcp|unix)\(")
+_BEFORE_GO: Final = re.compile(r"[^\s\"'`:@/()=]{1,60}:([^\s\"'`]{1,120})\Z")
 _HOST: Final = re.compile(r"[^\W_]|\[|[${]")
 
 
@@ -30,6 +33,10 @@ def url_credentials(text: str) -> Iterator[tuple[int, int, float]]:
             continue
         first = start if user else start + 1
         yield first, start + at, 0.99
+    for go in _GO.finditer(text):
+        before = _BEFORE_GO.search(text[max(0, go.start() - _LONGEST) : go.start()])
+        if before and not _is_template(before[1]):
+            yield go.start() - len(before[0]), go.start(), 0.99
 
 
 def _follows_scheme(text: str, mark: int) -> bool:
