@@ -253,3 +253,13 @@ def test_a_long_text_lets_other_threads_run(monkeypatch):
     assert turns >= 10
     assert vault.counts == {"email": 1}
     assert vault.restore(masked) == text
+
+
+@pytest.mark.parametrize("wrong", [b"kim@example.com", 3, None, ["kim@example.com"]])
+def test_only_texts_are_masked(wrong):
+    """What is no text is refused, and not quoted."""
+    with pytest.raises(TypeError, match="takes a text") as failure:
+        Masker().mask(wrong)
+    assert "kim" not in str(failure.value)
+    with pytest.raises(TypeError, match="a list of texts"):
+        Masker().mask_all("kim@example.com")

@@ -115,6 +115,7 @@ def test_every_cut_of_a_short_text(text):
 @settings(max_examples=600, deadline=None)
 @given(text=texts, places=places)
 @example(text="\\u003EMAIL_1", places=[])
+@example(text="x[EMAIL_122", places=[])
 @example(text="<EMAIL_1 EMAIL_1>", places=[9])
 @example(text="[EMAIL_1 EMAIL_1", places=[9])
 def test_any_cut_of_a_hard_text(text, places):

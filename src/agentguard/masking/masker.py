@@ -128,6 +128,12 @@ class Masker:
                 account number from another number, as it does in front of a value in a text.
             where: of each text its place, for the findings of "block".
         """
+        given: tuple[object, ...] = (texts,) if isinstance(texts, (str, bytes)) else (*texts,)
+        for each in given:
+            if each is texts or not isinstance(each, str):
+                raise TypeError(
+                    f"mask() takes a text, and mask_all() a list of texts, not {type(each).__name__}"
+                )
         vault = Vault() if vault is None else vault
         labels = labels or [None] * len(texts)
         where = where or [None] * len(texts)

@@ -66,7 +66,9 @@ def spelled() -> re.Pattern[str]:
 @functools.cache
 def numbered() -> re.Pattern[str]:
     """A bracket, a type and a number, whatever follows."""
-    opening = "|".join(dict.fromkeys(re.escape(opening) for opening, _ in _PAIRS))
+    opening = "|".join(
+        dict.fromkeys(_BEFORE.get(opening, "") + re.escape(opening) for opening, _ in _PAIRS)
+    )
     gap = rf"\\{{0,2}}[_{_SPACES}-]"
     kind = rf"[A-Za-z][A-Za-z0-9]*(?:{gap}[A-Za-z][A-Za-z0-9]*)*"
     return re.compile(rf"(?i:{opening})[{_SPACES}]?({kind}){gap}([0-9]+)", re.ASCII)
