@@ -34,7 +34,7 @@ _PLUS: Final = re.compile(
     r"(?<![\w+])(?:\+|00(?=[1-9]\d?[ ().\-/]))[1-9](?:[ ().\-/]{0,3}\d){6,14}(?: ?(?:x|ext\.?) ?\d{1,6})?(?!\d)"
 )
 _BARE: Final = re.compile(
-    r"(?<![\w.\-])[(]?\d(?:[ ().\-/]{0,2}\d){6,14}(?: ?(?:x|ext\.?) ?\d{1,6})?(?![\d])(?!\.\d)"
+    r"(?<![\w.\-])(?!(?:19|20)\d\d([-./])[01]\d\1[0-3]\d(?!\d))[(]?\d(?:[ ().\-/]{0,2}\d){6,14}(?: ?(?:x|ext\.?) ?\d{1,6})?(?![\d])(?!\.\d)"
 )
 _NAMED: Final = re.compile(
     r"(?:phone|portable|handy|móvil|mobile|cell|tel\b|tel:|fax|desk|whatsapp|call (?:me|us|him|her)|reach (?:me|us)|contact|dial|sms|"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import re
 import string
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,19 +31,26 @@ def _class(of: str) -> bytes:
 _NUMBER: Final = _class(string.digits + " ()./-~_")
 _WORD: Final = _class(string.ascii_letters + string.digits + "_-")
 _GROUPED: Final = _class(string.hexdigits + ":-.")
-_SMALL: Final = bytes(range(256)).lower()
+# Small letters, and an equals sign for whatever may stand between a name and its value.
+_SMALL: Final = bytes(range(256)).lower().translate(bytes.maketrans(b":>| '\"\t\n", b"========"))
 
 # Seven digits with signs between them, or four numbers with dots; a key, a token, a wallet; a long
 # IPv6 or a MAC address.
 _ROWS: Final = ((_NUMBER, b"x" * 7), (_WORD, b"x" * 18), (_GROUPED, b"x" * 14))
 _MARKS: Final = (b"@", b"://", b"::")
 _NAMES: Final = (
-    b"pass", b"pw", b"secret", b"token", b"key", b"cred", b"auth", b"sig=", b"sig:", b'sig"',
-    b"sig'", b"sig ", b"bearer", b"kakaoak", b"bot ", b"basic ", b"born", b"birth", b"dob", b"d.o.b",
+    b"pass", b"pw", b"secret", b"token", b"key", b"cred", b"auth", b"sig=", b"bearer", b"basic=",
+    b"born", b"birth", b"dob", b"d.o.b",
 )  # fmt: skip
-_KOREAN: Final = (
-    "비밀", "비번", "암호", "패스워드", "토큰", "시크릿", "키", "생년", "생일", "출생", "여권",
-)  # fmt: skip
+_KOREAN: Final = "비[밀번]|암호|패스워드|토큰|시크릿|키|생[년일]|출생|여권"
+# Digits enough for a number, but only a day, which is nobody's, unless a name of `_NAMES` is there.
+_BETWEEN: Final = rb"[ ()./\-~_]"
+_DAY: Final = re.compile(
+    rb"(?<![0-9])(?<![0-9]%b)(?<![0-9]%b{2})(?<![0-9]%b{3})"
+    rb"(?:19|20)[0-9]{2}([-./])(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])"
+    rb"(?:[ T][0-2][0-9]:[0-5][0-9](?::[0-5][0-9])?)?(?!%b{0,3}[0-9])" % ((_BETWEEN,) * 4)
+)
+_DIGITS: Final = re.compile(rb"[0-9](?:%b{0,3}[0-9]){6}|[0-9]\.[0-9]{1,3}\.[0-9]" % _BETWEEN)
 _PRIVATE_KEY: Final = "-----BEGIN "
 _SHORT: Final = 512
 _NEAR: Final = 96
@@ -59,8 +67,16 @@ def _signs() -> Any:
         r"[0-9](?:[ ()./\-~_]{0,3}[0-9]){6}|[0-9]\.[0-9]{1,3}\.[0-9]|[A-Za-z0-9_\-]{18}"
         r"|[0-9A-Fa-f:.\-]{14}|@|://|::"
     )
-    names = "|".join([*(name.decode().replace(".", r"\.") for name in _NAMES), *_KOREAN])
-    return re2.compile(f"{row}|{view.ODD}|((?i:{names}))".encode())
+    names = "|".join(
+        name.decode().replace(".", r"\.").replace("=", "[=:>| '\"\t\n]") for name in _NAMES
+    )
+    day = r"((?:19|20)[0-9]{2}[\-./][0-9]{2}[\-./][0-9]{2})"
+    return re2.compile(f"{day}|{row}|({view.ODD}|(?i:{names})|{_KOREAN})".encode())
+
+
+@functools.cache
+def _korean() -> re.Pattern[str]:
+    return re.compile(_KOREAN)
 
 
 def stretches(text: str) -> list[tuple[int, int]]:
@@ -76,25 +92,32 @@ def _by_signs(text: str, signs: Any) -> Iterator[tuple[int, int]]:
     data = text.encode("utf-8", "surrogatepass")
     narrow = len(data) == len(text)
     here = place = 0  # the same position, in bytes and in characters
-    while (sign := signs.search(data, here)) is not None:
+    at = 0
+    while (sign := signs.search(data, at)) is not None:
         first = sign.start()
+        if sign.start(1) >= 0 and (day := _DAY.match(data, first)) is not None:
+            at = day.end()
+            continue
         skipped = first - here if narrow else len(data[here:first].decode("utf-8", "surrogatepass"))
         low = text.rfind("\n", place, place + skipped) + 1 or place
         place = text.find("\n", place + skipped) + 1 or len(text)
-        here = data.find(b"\n", first) + 1 or len(data)
-        yield low, (text.find("\n", place) + 1 or len(text)) if sign.start(1) >= 0 else place
+        at = here = data.find(b"\n", first) + 1 or len(data)
+        yield low, (text.find("\n", place) + 1 or len(text)) if sign.start(2) >= 0 else place
 
 
 def _by_bytes(text: str) -> set[tuple[int, int]]:
     plain = text.encode("ascii", "replace")  # a byte a character
     lines: set[tuple[int, int]] = set()
     for table, row in _ROWS:
-        lines.update(_lines(text, plain.translate(table).find, (row,)))
+        found = _lines(text, plain.translate(table).find, (row,))
+        if table is _NUMBER:
+            found = (x for x in found if _DIGITS.search(_DAY.sub(b"#", plain[x[0] : x[1]])))
+        lines.update(found)
     lines.update(_lines(text, plain.find, _MARKS))
     named = set(_lines(text, plain.translate(_SMALL).find, _NAMES))
     if not text.isascii() or "\\" in text:
-        named.update(_lines(text, text.find, _KOREAN))
-        lines.update(_odd_lines(text))
+        for odd in (view.PLAIN, _korean()):
+            named.update(_matched(text, odd))
     lines.update(named, ((end, text.find("\n", end) + 1 or len(text)) for _, end in named))
     return lines
 
@@ -111,13 +134,12 @@ def _lines(
             at = find(sign, high)
 
 
-def _odd_lines(text: str) -> Iterator[tuple[int, int]]:
-    """Every line that is not read as it is written."""
+def _matched(text: str, odd: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    """Every line that holds what the pattern does, which never spans lines."""
     at = 0
-    while (odd := view.PLAIN.search(text, at)) is not None:
-        high = text.find("\n", odd.start()) + 1 or len(text)
-        yield text.rfind("\n", 0, odd.start()) + 1, high
-        at = high
+    while (found := odd.search(text, at)) is not None:
+        at = text.find("\n", found.start()) + 1 or len(text)
+        yield text.rfind("\n", 0, found.start()) + 1, at
 
 
 def _joined(lines: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
