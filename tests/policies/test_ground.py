@@ -26,6 +26,7 @@ from agentguard import (
     events,
     ground,
     guard,
+    moderate,
     reask,
     replace,
     report,
@@ -501,6 +502,12 @@ def test_an_async_judge_of_a_sync_function_is_refused_at_decoration() -> None:
         @ground(judge=judge)
         def ask(question: str) -> str:
             return ""
+
+
+def test_only_answers_that_are_grounded_can_be_marked() -> None:
+    """Another policy would hand on what it refuses, unmarked."""
+    with pytest.raises(TypeError, match="then="):
+        moderate(then=annotate())
 
 
 @pytest.mark.parametrize("template", ["no place", "{sentence}{sentence}", 5])

@@ -134,7 +134,7 @@ def checked(owner: str, then: object, *kinds: type) -> Then:
     if isinstance(then, type) and then in {reask, replace}:
         raise TypeError(f"{owner}(then={then.__name__}) lacks its brackets: {then.__name__}(...)")
     allowed = kinds or (Stop, reask, replace)
-    if isinstance(then, (Stop, reask, replace)) and isinstance(then, allowed):
+    if isinstance(then, (Stop, reask, replace)) and type(then) in allowed:
         return then
     shown = {Stop: "stop", reask: "reask(2)", replace: 'replace("...")'}
     words = " or ".join(word for kind, word in shown.items() if kind in allowed)

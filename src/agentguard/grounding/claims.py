@@ -44,7 +44,7 @@ _QUOTED: Final = re.compile(
     re.IGNORECASE,
 )
 _IDENTIFIER: Final = re.compile(
-    r"(?<![a-z\d])(?!(?:usd|eur|gbp|jpy|krw|cny|inr|chf|us)\d|q[1-4](?![\w])|[kc]?m[23](?!\w))[a-z]{1,10}[-/]?\d[a-z\d]{0,30}(?:[-./]\d[a-z\d]{0,30}){0,6}"
+    r"(?<![a-z\d])(?<![a-z]')(?!(?:usd|eur|gbp|jpy|krw|cny|inr|chf|us)\d|q[1-4](?![\w])|[kc]?m[23](?!\w))[a-z]{1,10}[-/]?\d[a-z\d]{0,30}(?:[-./]\d[a-z\d]{0,30}){0,6}"
     r"|(?<![\w.])\d{1,6}(?:\.\d{1,6}){2,5}(?![\w])"
     r"|(?<![\w-])\+?\d{1,4}[- ]\d{2,4}-\d{4}(?!\d)|(?<![\w-])\d{2,5}-0\d{1,6}(?![\d-])"
     r"|(?<![\w.,])0\d{2,15}(?![\d.,]\d|\d)",

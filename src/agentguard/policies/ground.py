@@ -11,7 +11,7 @@ from agentguard.engine.chain import Policy
 from agentguard.engine.gate import Window
 from agentguard.engine.judging import checked_hold, judged
 from agentguard.engine.spelling import Bare
-from agentguard.engine.verdict import Finding, checked, replace, stop
+from agentguard.engine.verdict import Finding, Stop, checked, reask, replace, stop
 from agentguard.grounding.check import LACKING, lacking
 from agentguard.grounding.claims import claims
 from agentguard.grounding.evidence import Evidence
@@ -152,13 +152,13 @@ class Ground(Policy):
         on_error: Literal["closed", "open"] = "closed",
     ) -> None:
         one_of("ground", "on_error", on_error, "closed", "open")
-        self.then = checked("ground", then)
+        self.then = checked("ground", then, Stop, reask, replace, annotate)
         if isinstance(then, annotate) and isinstance(hold, Window):
             raise TypeError('ground(then=annotate()) marks whole answers: pass hold="all"')
         if judge is not None and not callable(judge):
             raise TypeError("ground(judge=) is a function of a prompt that returns the answer")
         self.sources = sources
-        self.hold = checked_hold("ground", hold)
+        self.hold: Hold = checked_hold("ground", hold)
         self.judge = judge
         self.closed = on_error == "closed"
         fixed = not isinstance(sources, str) and not callable(sources)
