@@ -17,7 +17,7 @@ _SHORTEST: Final = 2
 _HANGUL: Final = re.compile(r"[가-힣]+")
 _NAME: Final = re.compile(r"[가-힣]{2,4}")
 _WORD: Final = re.compile(r"\w+")
-_BETWEEN: Final = r"[\s.,_\-]{0,3}"
+_BETWEEN: Final = r"\W{0,3}"
 
 
 class Exact:
