@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import copy
-import re
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from agentguard.detect import TYPES
-from agentguard.engine import arguments
 from agentguard.engine.verdict import Finding
 from agentguard.errors import InputRejected, MaskingFailed
 from agentguard.masking.finding import Finder
-from agentguard.masking.strategies import MARK, keyed, partial, redact
+from agentguard.masking.strategies import MARK, operators
 from agentguard.masking.vault import Vault
 
 if TYPE_CHECKING:
@@ -19,15 +16,12 @@ if TYPE_CHECKING:
 
     from agentguard.detect.found import Detector, Found
     from agentguard.masking.finding import Part
+    from agentguard.masking.strategies import Strategy
 
-    Operator = Callable[[str, str], str]
-    Strategy = str | Operator
     OnError = Callable[[MaskingFailed], object]
 
 __all__ = ["Masker"]
 
-_WORDS: Final = ("replace", "redact", "partial", "hash", "block")
-_KEY: Final = 16
 _AROUND: Final = 64
 
 
@@ -81,13 +75,7 @@ class Masker:
         on_error: OnError | None = None,
     ) -> None:
         self._finder = Finder(entities, detectors, known, on_error)
-        secret = _secret(key, strategy)
-        by_type: dict[str, Strategy] = {}
-        otherwise: object = strategy
-        if isinstance(strategy, dict):
-            by_type, otherwise = cast("dict[str, Strategy]", strategy), "replace"
-        self._operators = {_kind(kind): _operator(each, secret) for kind, each in by_type.items()}
-        self._otherwise = _operator(otherwise, secret)
+        self._operators, self._otherwise = operators(strategy, key)
 
     def within(
         self,
@@ -128,7 +116,7 @@ class Masker:
                 account number from another number, as it does in front of a value in a text.
             where: of each text its place, for the findings of "block".
         """
-        given: tuple[object, ...] = (texts,) if isinstance(texts, (str, bytes)) else (*texts,)
+        given: Any = (texts,) if isinstance(texts, (str, bytes)) else texts
         for each in given:
             if each is texts or not isinstance(each, str):
                 raise TypeError(
@@ -254,53 +242,3 @@ def _marked(text: str, found: Found) -> bool:
         mark.start() <= found.start and found.end <= mark.end()
         for mark in MARK.finditer(text, begin, found.end + _AROUND)
     )
-
-
-T = TypeVar("T")
-
-
-def _secret(key: object, strategy: object) -> bytes | None:
-    words = (
-        cast("dict[str, object]", strategy).values() if isinstance(strategy, dict) else [strategy]
-    )
-    if key is None:
-        if "hash" in words:
-            raise TypeError(
-                'strategy="hash" needs key=, at least 16 random bytes that are kept as a secret: '
-                "make one with secrets.token_hex(32)"
-            )
-        return None
-    if not isinstance(key, (str, bytes)):
-        raise TypeError(f"key= is a text or bytes, not {type(key).__name__}")
-    secret = key.encode() if isinstance(key, str) else key
-    if len(secret) < _KEY:
-        raise ValueError(
-            f"key= has {len(secret)} bytes: it needs at least {_KEY} to be unguessable"
-        )
-    return secret
-
-
-def _kind(written: str) -> str:
-    """A type of a dict of strategies; one of ours in another spelling would be passed over."""
-    meant = {kind.replace("_", ""): kind for kind in TYPES}.get(
-        re.sub(r"[\W_]", "", written).lower()
-    )
-    if meant is not None and meant != written:
-        raise ValueError(f'strategy= has the type {written!r}: write "{meant}"')
-    return written
-
-
-def _operator(strategy: object, secret: bytes | None) -> str | Operator:
-    if callable(strategy):
-        arguments.plain("Masker", "strategy", strategy, "a function of a value and its type")
-        return cast("Operator", strategy)
-    if not isinstance(strategy, str) or strategy not in _WORDS:
-        shown = repr(strategy) if isinstance(strategy, str) else arguments.told(strategy)
-        known = ", ".join(f'"{word}"' for word in _WORDS)
-        raise ValueError(
-            f"strategy= is {known}, a function of a value and its type, or a dict of these by "
-            f"type, not {shown}"
-        )
-    if strategy == "hash" and secret is not None:
-        return keyed(secret)
-    return {"redact": redact, "partial": partial}.get(strategy, strategy)

@@ -1,17 +1,25 @@
-"""What stands in a value's place where it need not be restored."""
+"""What stands in a value's place."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
+from agentguard.detect import TYPES
+from agentguard.engine import arguments
 from agentguard.masking import placeholder
 from agentguard.masking.alike import alike
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-__all__ = ["MARK", "keyed", "partial", "redact"]
+    Operator = Callable[[str, str], str]
+    Strategy = str | Operator
+
+__all__ = ["MARK", "keyed", "operators", "partial", "redact"]
+
+_WORDS: Final = ("replace", "redact", "partial", "hash", "block")
+_KEY: Final = 16
 
 _BYTES: Final = 10
 MARK: Final = re.compile(
@@ -109,3 +117,70 @@ def keyed(key: bytes) -> Callable[[str, str], str]:
         return f"<{placeholder.word(kind)}:{base64.b32encode(digest).decode().lower()}>"
 
     return pseudonym
+
+
+def operators(
+    strategy: Strategy | Mapping[str, Strategy], key: str | bytes | None
+) -> tuple[dict[str, str | Operator], str | Operator]:
+    """What is done with values of some types, and with those of all others.
+
+    Each is a function of a value and its type, or the word "replace" or "block".
+
+    Args:
+        strategy: as `Masker` takes it.
+        key: that of "hash".
+    """
+    secret = _secret(key, strategy)
+    by_type: dict[str, Strategy] = {}
+    otherwise: object = strategy
+    if isinstance(strategy, dict):
+        by_type, otherwise = cast("dict[str, Strategy]", strategy), "replace"
+    chosen = {_kind(kind): _operator(each, secret) for kind, each in by_type.items()}
+    return chosen, _operator(otherwise, secret)
+
+
+def _secret(key: object, strategy: object) -> bytes | None:
+    words = (
+        cast("dict[str, object]", strategy).values() if isinstance(strategy, dict) else [strategy]
+    )
+    if key is None:
+        if "hash" in words:
+            raise TypeError(
+                'strategy="hash" needs key=, at least 16 random bytes that are kept as a secret: '
+                "make one with secrets.token_hex(32)"
+            )
+        return None
+    if not isinstance(key, (str, bytes)):
+        raise TypeError(f"key= is a text or bytes, not {type(key).__name__}")
+    secret = key.encode() if isinstance(key, str) else key
+    if len(secret) < _KEY:
+        raise ValueError(
+            f"key= has {len(secret)} bytes: it needs at least {_KEY} to be unguessable"
+        )
+    return secret
+
+
+def _kind(written: str) -> str:
+    """A type of a dict of strategies; one of ours in another spelling would be passed over."""
+    meant = {kind.replace("_", ""): kind for kind in TYPES}.get(
+        re.sub(r"[\W_]", "", written).lower()
+    )
+    if meant is not None and meant != written:
+        raise ValueError(f'strategy= has the type {written!r}: write "{meant}"')
+    return written
+
+
+def _operator(strategy: object, secret: bytes | None) -> str | Operator:
+    if callable(strategy):
+        arguments.plain("Masker", "strategy", strategy, "a function of a value and its type")
+        return cast("Operator", strategy)
+    if not isinstance(strategy, str) or strategy not in _WORDS:
+        shown = repr(strategy) if isinstance(strategy, str) else arguments.told(strategy)
+        known = ", ".join(f'"{word}"' for word in _WORDS)
+        raise ValueError(
+            f"strategy= is {known}, a function of a value and its type, or a dict of these by "
+            f"type, not {shown}"
+        )
+    if strategy == "hash" and secret is not None:
+        return keyed(secret)
+    return {"redact": redact, "partial": partial}.get(strategy, strategy)
