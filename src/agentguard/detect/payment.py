@@ -100,7 +100,7 @@ def cards(place: Digits) -> Iterator[tuple[int, int, float]]:
     for first, (start, _) in enumerate(runs):
         if start < free:
             continue
-        for end, digits in _candidates(text, runs[first:]):
+        for end, digits in _candidates(text, runs[first : first + _MOST_GROUPS]):
             if not _alone(text, start, end):
                 continue
             named = _CARD_NAMED.search(place.left(start)) is not None
@@ -116,7 +116,7 @@ def cards(place: Digits) -> Iterator[tuple[int, int, float]]:
 def _candidates(text: str, runs: list[tuple[int, int]]) -> Iterator[tuple[int, str]]:
     """Where a number that begins with the first of these runs may end, and its digits."""
     digits = ""
-    for place, (start, end) in enumerate(runs[:_MOST_GROUPS]):
+    for place, (start, end) in enumerate(runs):
         if place and not _GAP.fullmatch(text, runs[place - 1][1], start):
             return
         digits += text[start:end]
