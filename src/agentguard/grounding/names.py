@@ -81,7 +81,47 @@ COMMON: Final = frozenset(
     was water we weather week weeks well were what whatever when where whereas whether which while who whose
     why will with within without work workers worth would write year years yes yesterday yet you young your
     yours answer answers conclusion context document documents feature features figure option options overview
-    question section source table title topic update version""")
+    question section source table title topic update version
+    abort accept access account activate actual adds adjust admin agree alert alike allow alone app apps
+    architects area arrive article assume attach attend audit author auto balance batch bear become begin bills block
+    board borrow bound breakfast bring budget bug bugs build built burn business byte cache camera car cards care carry
+    case cash catch cause celebrate center check child city class clock cloud coat code coffee collect combine command
+    commit complete computer confirm connect construct contract control convert cook copy cover critic crop cut database
+    deal death decide decrease default define delete deliver deny depend deposit describe design desktop detect
+    determine developer device direct discover discuss display divide doctor dollar doubt download draft drink drive
+    driver drop dry duty eager easy eat economic edge edit effort elections else email embrace empty encode energy
+    engine enjoy equal error escape evidence exact exclude exercise exit expect expert explain explicit explore export
+    extend extract factory failure fair false familiar family farm farmers fast feel female file fill film fire fix
+    flexible flight flood flour fold food force foreign forget form format found framework friend fresh fruit fuel fun
+    fund gas gather gently gift girl glass global goal gold government grade graph green ground group grow guard guests
+    guide hair hand handle happy hard harvest health hear heat height hit home honor hospital host hotel hour house huge
+    human hundred ignore improve income increase indoor inflation inner input insert inspect install interest internal
+    introduce invest invite involve join judge jump kids kind kitchen land laptop large late latency latest latter law
+    lawyers lead leader learn leave left legal lend letter level library lift light lights limit line link listen live
+    loan lock log lose loss lower lunch machine mail maintainer male manage manufacturer map mark market match material
+    meals measure meat media meet memory men mention menu merge message metal method middle milk mind minimum minor
+    minutes mix mobile model modern moisture monitor motion mount mouse move movie multiple muscle museum music national
+    nature negative network news night node noise nurses object odd offer office oil online optional organic original
+    outdoor outer output oven package page paint paper parents park parse pass password path patient pet phone photo
+    pick piece plain plant plants platform play police policy poor popular positive post power practical prefer prepare
+    present press pretend prevent previous primary print private process produce producer product profits program
+    progress project proper property protect provide public publish pull purchase pure push quality queue quick quit
+    radio rain raise rates raw reach real reason receive recent recipe record recover red reduce reflect refuse regular
+    reject relax release rely remain remote remove rent repair repeat replace report represent request require research
+    reserve reset resolve respect respond rest restart restore restrict retry reuse review revise rich ride rise risk
+    road robust room round route run runtime safe salt sample scan schedule school science screen scroll search season
+    seat secure select sell separate server shape shareholders sheet shift ship shop shut sick side sign silent similar
+    sister site size skip sleep slight slow small smart smoke snow social soft software soil solve song sort sound space
+    spare speak special speed spend split sport spread spring square stable stage stand standard state static stay steel
+    stir stock stop store storm story straight strange stream street stress strict strong study stuff style submit
+    success sugar suggest sum summer sun supplier supply suppose surface swim switch symptoms system talk target task
+    tax teach teachers team technical test text thick thin think thousands throw tie tip tired token tool tools tough
+    tourists trace track trade traffic train training translate transport trash treat tree trees trial trip trouble
+    truck true trust tune type typical understand union unique unit unusual upgrade upload upper usage useful user valid
+    value vehicle video view voice volume vote voters wages wake walk wall war warm wash watch wear web website weight
+    welcome wet wheat white wide win wind window winter wise wish women wonder wood word work world worry worse wrap
+    wrong yield zero
+""")
 )
 """Words with which sentences begin, and which are no names there."""
 
