@@ -157,6 +157,11 @@ def answer_tool(provider: FakeProvider, way: str, policy: Any) -> Any:
             call = {"type": "function_call", "call_id": "c1", "name": "find", "arguments": "{}"}
             output = {"type": "function_call_output", "call_id": "c1", "output": ORDER}
             return guarded.responses.create(model="gpt-4o-mini", input=[USER, call, output])
+        if way == "google":
+            part = {"function_response": {"name": "find", "response": {"result": ORDER}}}
+            return guarded.models.generate_content(
+                model="gemini-x", contents=[{"role": "user", "parts": [part]}]
+            )
         used = {"type": "tool_use", "id": "t1", "name": "find", "input": {}}
         block = {"type": "tool_result", "tool_use_id": "t1", "content": ORDER}
         turns = [("user", "hi"), ("assistant", [used]), ("user", [block])]
@@ -167,7 +172,7 @@ def answer_tool(provider: FakeProvider, way: str, policy: Any) -> Any:
         )
 
 
-@pytest.mark.parametrize("way", ["openai", "responses", "anthropic"])
+@pytest.mark.parametrize("way", ["openai", "responses", "anthropic", "google"])
 def test_orders_in_a_tools_result_are_refused(provider, way) -> None:
     """Who says it is seen from roles and blocks."""
     with pytest.raises(errors.InputRejected) as caught:

@@ -128,7 +128,7 @@ def _speaker(args: tuple[Any, ...], known: Any, where: Where, untrusted: Collect
     path: tuple[str | int, ...] = where.path
     if not path:
         return "user"
-    if untrusted and any(step in untrusted for step in path):
+    if untrusted and (where.label in untrusted or any(step in untrusted for step in path)):
         return "tool"
     by: By = "user"
     head, steps = path[0], path[1:]
@@ -139,8 +139,9 @@ def _speaker(args: tuple[Any, ...], known: Any, where: Where, untrusted: Collect
         node = next((each for each in args if _reaches(each, steps)), None)
     by = _FIELDS.get(head, by)
     for step in steps:
-        by = _of_node(node, by)
-        by = _FIELDS.get(step, by) if step != "name" else by
+        by = _FIELDS.get(step, _of_node(node, by))
+        if by == "tool":  # whatever it says of itself further in
+            break
         node = _at(node, step)
     return by
 
