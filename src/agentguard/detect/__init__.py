@@ -11,13 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentguard.detect.builtin import TYPES
+from agentguard.detect.engines import KoPii, Presidio
 from agentguard.detect.found import Detector, Found
 from agentguard.detect.pattern import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-__all__ = ["TYPES", "Detector", "Found", "Pattern", "find"]
+__all__ = ["TYPES", "Detector", "Found", "KoPii", "Pattern", "Presidio", "find"]
 
 
 def find(
