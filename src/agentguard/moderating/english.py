@@ -36,7 +36,7 @@ RULES: Final = (
     Rule(
         "profanity",
         ("fuck", "fck", "f*ck", "f**k", "phuck", "fuk", "wtf"),
-        r"\b(?:mother|clusterf?|un)?(?:f[u*]{1,2}c{1,2}k|f[u*]{0,2}ck|f\*\*k|phuck|fuk)(?:\w{0,6})\b|\bwtf\b",
+        r"\b(?:mother|clusterf?|un)?(?:f[u*]{1,2}c{1,2}k|f[u*]{0,2}ck|f\*\*k|phuck|fuk(?!u(?:oka|da|i|shima)))(?:\w{0,6})\b|\bwtf\b",
     ),
     Rule(
         "profanity",
