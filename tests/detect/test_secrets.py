@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -124,3 +125,9 @@ def test_the_checksum_of_a_token_makes_it_surer(body: str) -> None:
 def test_any_text(text: str) -> None:
     """No text makes it fail, and no find is empty."""
     assert all(values(text, "api_key"))
+
+
+def test_every_format_is_documented() -> None:
+    """The page names each issuer, with its source."""
+    page = (Path(__file__).parents[2] / "docs" / "detect-secrets.md").read_text("utf-8")
+    assert [name for name in NAMES if f"| {name} | " not in page] == []
