@@ -26,6 +26,7 @@ from agentguard import (
     events,
     ground,
     guard,
+    mask_pii,
     moderate,
     reask,
     replace,
@@ -409,6 +410,27 @@ def test_what_is_masked_is_compared_unmasked_and_judged_masked() -> None:
     with pytest.raises(errors.OutputRejected) as caught:
         refused("hi")
     assert findings(caught.value)[0].end == len("Maria Lund has 18 seats.")
+
+
+def test_behind_a_real_mask_values_are_compared_and_never_sent() -> None:
+    """Sources and prompt are unmasked for the rules; the model and the judge see placeholders."""
+    seen: list[str] = []
+
+    def judge(prompt: str) -> str:
+        seen.append(prompt)
+        return '{"unsupported": []}'
+
+    @guard(mask_pii(), ground(sources="documents", judge=judge))
+    def ask(question: str, documents: list[str]) -> str:
+        seen.append(question + "".join(documents))
+        return "Write to <EMAIL_1>, room 17."
+
+    documents = ["Ask lund@example.com in room 17."]
+    assert ask("Whom?", documents) == "Write to lund@example.com, room 17."
+    assert len(seen) == 2
+    assert "lund@" not in "".join(seen)
+    with pytest.raises(errors.OutputRejected):
+        ask("Whom?", ["Ask lund@example.com in room 18."])
 
 
 # By meaning

@@ -12,7 +12,7 @@ from agentguard.caching.semantic.words import listed
 from agentguard.grounding.claims import EMAIL, URL, address
 from agentguard.grounding.dates import moments, order_of
 from agentguard.grounding.figures import figures
-from agentguard.grounding.names import COMMON, names
+from agentguard.grounding.names import names
 from agentguard.grounding.units import LATIN
 from agentguard.grounding.words import bare, normal, words
 
@@ -177,12 +177,11 @@ class Evidence:
     def _read_names(self, plain: str, found: Sequence[str]) -> None:
         for name in names(plain):
             parts = [part for word in name.words for part in words(word)]
-            named = [part for part in parts if part not in COMMON]
             self._words.update(name.words)
-            if len(named) > 1:
-                self._before.update(named[:-1])
-                self._behind.update(named[1:])
-                self._initials.add("".join(part[0] for part in named))
+            if len(parts) > 1:
+                self._before.update(parts[:-1])
+                self._behind.update(parts[1:])
+                self._initials.add("".join(part[0] for part in parts))
 
     # What is looked up
 
