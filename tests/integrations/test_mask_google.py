@@ -94,6 +94,7 @@ def test_functions_get_values(provider: FakeProvider, client: Any) -> None:
         mailed.append(to)
         return f"bounced from {LEE}"
 
+    send.__annotations__ = {"to": str, "return": str}  # older versions read no texts
     provider.script(fault.ok(tools=[("send", {"to": "<EMAIL_1>"})]), fault.ok("done, <EMAIL_2>"))
     found = client.models.generate_content(
         model="gemini-x",
