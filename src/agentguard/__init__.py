@@ -11,7 +11,7 @@ that return an SDK's stream, and alone as a decorator.
 
 from __future__ import annotations
 
-from agentguard import errors, events
+from agentguard import detect, errors, events
 from agentguard.caching.blocks import cache_bypass, cache_refresh
 from agentguard.engine.call import Attempt, Call, Outcome
 from agentguard.engine.carry import carry
@@ -74,6 +74,7 @@ __all__ = [
     "count_tokens",
     "deadline",
     "describe",
+    "detect",
     "errors",
     "events",
     "explain",

