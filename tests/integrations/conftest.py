@@ -10,6 +10,7 @@ NEEDS = {
     "test_cache_google.py": "google-genai",
     "test_cache_langchain.py": "langchain-openai",
     "test_cache_litellm.py": "litellm",
+    "test_mask_agents.py": "langchain",
     "test_mask_clients.py": "openai",
     "test_mask_google.py": "google-genai",
     "test_mask_langchain.py": "langchain-openai",

@@ -1,4 +1,4 @@
-"""LangChain's models, chains and agents under `mask_pii`, over real HTTP, LangSmith's tracing on."""
+"""LangChain's models and chains under `mask_pii`, over real HTTP, LangSmith's tracing on."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.tools import tool
 from pydantic import BaseModel
 
-from agentguard import guard, mask_pii, retry
+from agentguard import guard, mask_pii
 from agentguard.testing import FakeProvider, fault
-from tests.providers.sdk_targets import version
 from tests.scenarios.ways import LEFT_TO_THE_COLLECTOR
 
 pytestmark = LEFT_TO_THE_COLLECTOR
@@ -160,65 +158,6 @@ def test_a_masked_chain(provider: FakeProvider) -> None:
     chain = guard(mask_pii())(prompt | model_of("openai", provider) | StrOutputParser())
     assert chain.invoke({"who": f"{KIM}, {LEE}"}) == RESTORED
     assert "".join(chain.stream({"who": f"{KIM}, {LEE}"})) == RESTORED
-    clean(provider)
-
-
-@tool
-def look_up(mail: str) -> str:
-    """Look somebody up."""
-    asked.append(mail)
-    return f"{mail} reports to {LEE}"
-
-
-asked: list[str] = []
-
-
-def agent_of(provider: FakeProvider, place: str) -> Any:
-    """An agent that is masked at one of three places."""
-    if version("langchain") < 0:
-        pytest.skip("needs langchain")
-    from langchain.agents import create_agent
-
-    model = model_of("openai", provider)
-    if place == "model":
-        return create_agent(guard(mask_pii())(model), tools=[look_up])
-    if place == "middleware":
-        return create_agent(model, tools=[look_up], middleware=[guard(mask_pii()).middleware()])
-    return guard(mask_pii())(create_agent(model, tools=[guard(retry())(look_up)]))
-
-
-@pytest.mark.parametrize("place", ["model", "middleware", "agent"])
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_agents(provider: FakeProvider, place: str, is_async: bool) -> None:
-    """The tool gets values, the provider none, the user values."""
-    asked.clear()
-    provider.script(
-        fault.ok(tools=[("look_up", {"mail": "<EMAIL_1>"})]), fault.ok("ask <EMAIL_2>, <EMAIL_1>")
-    )
-    agent = agent_of(provider, place)
-    given: Any = {"messages": [("user", f"whom does {KIM} report to?")]}
-    found = asyncio.run(agent.ainvoke(given)) if is_async else agent.invoke(given)
-    assert asked == [KIM]
-    assert found["messages"][-1].content == f"ask {LEE}, {KIM}"
-    clean(provider)
-
-
-def test_a_streaming_agent(provider: FakeProvider) -> None:
-    """Tokens of a masked agent, as LangGraph streams them: message and metadata in a tuple."""
-    asked.clear()
-    provider.script(
-        fault.ok(tools=[("look_up", {"mail": "<EMAIL_1>"})]),
-        fault.ok(chunks=["ask <EMA", "IL_2", "> or <", "email_1>."]),
-    )
-    agent = agent_of(provider, "agent")
-    given: Any = {"messages": [("user", f"whom does {KIM} report to?")]}
-    said = "".join(
-        str(message.content)
-        for message, _ in agent.stream(given, stream_mode="messages")
-        if message.type == "AIMessageChunk"
-    )
-    assert said == f"ask {LEE} or {KIM}."
-    assert asked == [KIM]
     clean(provider)
 
 
