@@ -63,7 +63,7 @@ _BANKS: Final = (
     "은행|뱅크|농협|수협|신협|새마을금고|우체국|증권|국민|신한|우리|하나|기업|토스|카카오|케이뱅크|"
     "KB|NH|IBK|SC제일|씨티|대구|부산|광주|전북|경남|산업"
 )
-_ACCOUNT: Final = re.compile(r"(?<![\d\-])\d(?:[ \-]?\d){7,16}(?![\d])")
+_ACCOUNT: Final = re.compile(r"(?<![\dA-Za-z\-])\d(?:[ \-]?\d){7,16}(?![\dA-Za-z])")
 _ACCOUNT_NAMED: Final = re.compile(
     r"계좌|통장|입금|송금|이체|예금|환불받|bank|account|acct|a/c|routing|wire to"
 )
