@@ -18,7 +18,7 @@ __all__ = ["phones"]
 
 _S: Final = r"[ \-.)/_]{0,3}"
 _KOREAN: Final = re.compile(
-    rf"(?<![\d.\-])\(?(?:01[016-9]{_S}\d{{3,4}}{_S}\d{{4}}"
+    rf"(?<![\d.\-])\(?(?:(?:01[016-9]|(?<!\+)82[ \-]10(?=[ \-])){_S}\d{{3,4}}{_S}\d{{4}}"
     rf"|(?:0(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4]))[ \-.)/_]{{1,3}}\d{{3,4}}[ \-._]{{1,3}}\d{{4}}"
     rf"|0(?:70|50\d?|80|60)[ \-.)/_]{{1,3}}\d{{3,4}}[ \-._]{{1,3}}\d{{4}})(?!\d)"
 )
@@ -65,7 +65,7 @@ def phones(place: Digits) -> Iterator[tuple[int, int, float]]:
                 continue
             if _NOT.search(place.left(found.start())):
                 continue
-            yield found.start(), _trimmed(text, found), confidence
+            yield _opened(found), _trimmed(text, found), confidence
     if not place.speaks_of(_HINTS):
         return
     left = place.left(start)
@@ -73,8 +73,13 @@ def phones(place: Digits) -> Iterator[tuple[int, int, float]]:
         for found in _BARE.finditer(text, start, end):
             digits = sum(map(str.isdigit, found[0]))
             if found.start() < place.end and digits >= _EIGHT - 1 and found.start() - start < 4:
-                yield found.start(), _trimmed(text, found), 0.86
+                yield _opened(found), _trimmed(text, found), 0.86
                 break
+
+
+def _opened(found: re.Match[str]) -> int:
+    """Where a number begins: a bracket that does not close in it is around it."""
+    return found.start() + (found[0].startswith("(") and ")" not in found[0])
 
 
 def _trimmed(text: str, found: re.Match[str]) -> int:
