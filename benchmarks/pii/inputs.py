@@ -25,11 +25,11 @@ KOREAN = (
     "고객 문의가 어제보다 12건 늘었는데 대부분 로그인 화면 이야기예요.",
 )
 EVERY = 40
-"""One line in so many holds something to be found."""
+"""One line in so many holds something to be found: a value in four thousand bytes."""
 
 
-def chat(size: int) -> str:
-    """Return about `size` bytes of chat."""
+def chat(size: int, every: int = EVERY) -> str:
+    """Return about `size` bytes of chat, with a value in one line of `every`."""
     random = Random("chat")
     hits = [
         corpus.record(f"chat{number}", head, frame)["text"]
@@ -40,7 +40,7 @@ def chat(size: int) -> str:
     lines: list[str] = []
     length = 0
     while length < size:
-        hit = len(lines) % EVERY == EVERY - 1
+        hit = len(lines) % every == every - 1
         line = random.choice(hits if hit else random.choice((ENGLISH, KOREAN)))
         name = random.choice(("mina", "tomas", "하람", "지우"))
         lines.append(f"[{random.randrange(24):02}:{random.randrange(60):02}] {name}: {line}")
