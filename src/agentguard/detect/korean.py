@@ -19,6 +19,10 @@ _RESIDENT: Final = re.compile(r"(?<!\d)\d{6}( ?[-.~/_ ] ?)?[1-8]\d{6}(?!\d)")
 _RESIDENT_NAMED: Final = re.compile(
     r"주민|등록\s?번호|외국인|거소|rrn|resident|registration|arc\b|alien|foreigner|frn"
 )
+_GOODS: Final = re.compile(
+    r"(?:sku|ean|upc|isbn|gtin|barcode|바코드|송장|주문|order|tracking|invoice|epoch|time|serial|상품)"
+    r"[^\d\n]{0,12}$"
+)
 _WEIGHTS: Final = (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)
 _DAYS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
@@ -59,6 +63,8 @@ def resident_numbers(place: Digits) -> Iterator[tuple[int, int, str, float]]:
         apart = found[1] is not None
         named = _RESIDENT_NAMED.search(place.left(found.start())) is not None
         checked = _checks(digits)
+        if not (apart or named) and _GOODS.search(place.left(found.start())):
+            continue
         if not (named or checked or (apart and found[1].strip() in {"-", "~", "_"})):
             continue
         kind = "kr_frn" if digits[6] in "5678" else "kr_rrn"
