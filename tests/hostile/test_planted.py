@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 import agentguard as ag
@@ -23,8 +24,6 @@ from agentguard import errors
 from agentguard.testing import FakeProvider, fault
 from agentguard.testing.subject import Listening
 from tests.policies.redis_server import RedisServer
-
-openai = pytest.importorskip("openai")
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
