@@ -22,6 +22,8 @@ NEEDS = {
     "test_asgi.py": "uvicorn",
     "test_celery.py": "celery",
     "test_jupyter.py": "nbclient",
+    "test_mask_pydantic_ai.py": "pydantic-ai-slim",
+    "test_mask_streams_in.py": "langchain-core",
     "test_pickling.py": "openai",
     "test_prefork.py": "gunicorn",
     "test_langchain_middleware.py": "langchain",

@@ -645,3 +645,18 @@ async def test_a_long_prompt_does_not_hold_the_loop():
 
 async def _echo(text: str) -> str:
     return text
+
+
+def test_no_mask_for_a_request_that_goes_to_nobody():
+    """A refusal by a policy further out reaches no detector."""
+    asked: list[str] = []
+
+    class Asked:
+        def find(self, text: str) -> list[Found]:
+            asked.append(text)
+            return []
+
+    ask = guard(ag.validate_input(max_chars=3), mask_pii(detectors=[Asked()]))(lambda text: text)
+    with pytest.raises(errors.InputRejected):
+        ask(KIM)
+    assert asked == []

@@ -35,7 +35,7 @@ class guard:  # noqa: N801  reads like a verb where it is used
         *policies: outermost first: `guard(fallback(...), retry(), breaker(), timeout(30))` is
             `fallback(retry(breaker(timeout(call))))`.
         strict: refuse an order of policies that is known to be unsafe, instead of warning.
-        on_blind: what to do when a policy that counts or masks (a budget, `mask_pii`) surrounds a
+        on_blind: what to do when a policy that counts or marks (a budget, `prompt_cache`) surrounds a
             callable in which no model call was seen: "warn" once, or "raise" `errors.Blind`.
         strict_streams: whether a stream that ends without its provider's terminal signal is cut
             (`errors.StreamTruncated`). By default this is so for providers that always send one,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from agentguard.engine.reply import Reply
     from agentguard.engine.scope import Scope
     from agentguard.engine.target import Target
-    from agentguard.masking.masker import Strategy
+    from agentguard.masking.strategies import Strategy
     from agentguard.masking.vault import Vault
     from agentguard.providers.endpoint import Endpoint
 
