@@ -13,6 +13,7 @@ _MARKS: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad")) 
     ord("’"): "'", ord("‘"): "'", ord("“"): '"', ord("”"): '"', ord("«"): '"', ord("»"): '"', ord("⁄"): "/",  # noqa: RUF001
 }  # fmt: skip
 _WORD: Final = re.compile(r"[가-힣]+|\d+|[^\W\d_가-힣]+")
+_APOSTROPHE: Final = re.compile(r"(?<=[a-z])'(?=[a-z])")
 _PARTICLES: Final = tuple(
     sorted(
         [
@@ -87,7 +88,7 @@ def normal(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words of a text, without what stands between them."""
-    return _WORD.findall(text.casefold().replace("'", ""))
+    return _WORD.findall(_APOSTROPHE.sub("", text.casefold()))
 
 
 def bare(word: str) -> str:

@@ -12,10 +12,6 @@ from agentguard.engine.gate import Window
 from agentguard.engine.judging import checked_hold, judged
 from agentguard.engine.spelling import Bare
 from agentguard.engine.verdict import Finding, Stop, checked, reask, replace, stop
-from agentguard.grounding.check import LACKING, lacking
-from agentguard.grounding.claims import claims
-from agentguard.grounding.evidence import Evidence
-from agentguard.grounding.sentences import Splitter, settled
 from agentguard.grounding.sources import texts_of
 from agentguard.providers.said import said
 
@@ -28,6 +24,7 @@ if TYPE_CHECKING:
     from agentguard.engine.reply import Reply
     from agentguard.engine.target import Target
     from agentguard.engine.verdict import Then
+    from agentguard.grounding.evidence import Evidence
     from agentguard.grounding.meaning import Meaning
     from agentguard.grounding.sentences import Sentence
 
@@ -206,6 +203,8 @@ class Ground(Policy):
 
     async def around(self, call: Call, next: Next) -> Reply:
         """Make the call and hold its answer to the sources."""
+        from agentguard.grounding.sentences import settled  # its patterns take time to compile
+
         checking = _Checking(self, call)
         then = annotate(self.then.template) if isinstance(self.then, annotate) else self.then
         if isinstance(then, annotate):
@@ -246,6 +245,8 @@ class Ground(Policy):
     def standing(self) -> Evidence:
         """What the texts say that are the same for every call: read once."""
         if self._standing is None:
+            from agentguard.grounding.evidence import Evidence
+
             self._standing = Evidence(self.given)
         return self._standing
 
@@ -268,6 +269,8 @@ class _Checking:
     )
 
     def __init__(self, policy: Ground, call: Call) -> None:
+        from agentguard.grounding.sentences import Splitter
+
         self._policy = policy
         self._call = call
         self._evidence: tuple[Evidence, ...] = ()
@@ -281,7 +284,7 @@ class _Checking:
         """The findings of an answer, or of the sentences that a window lets through next."""
         runtime = self._call.runtime
         if answer.value is not None:  # a whole answer, which may be the next of several
-            self._splitter, self._offset = Splitter(), 0
+            self._splitter, self._offset = type(self._splitter)(), 0
         size = len(answer.masked)
         if not self._evidence:
             self._texts = [*self._policy.given, *await self._policy.texts(self._call)]
@@ -298,6 +301,10 @@ class _Checking:
 
     def _look(self, masked: str) -> tuple[Found, list[Sentence], list[str]]:
         """What the rules and the encoder find, all sentences, and their texts with nothing masked."""
+        from agentguard.grounding.check import lacking
+        from agentguard.grounding.claims import claims
+        from agentguard.grounding.evidence import Evidence
+
         if not self._evidence:
             asked = self._texts[len(self._policy.given) :]
             self._evidence = (self._policy.standing(), Evidence(map(self._call.restore, asked)))
@@ -387,6 +394,8 @@ class _Checking:
 def _reason(kinds: Sequence[str]) -> str:
     if "failed" in kinds:
         return _FAILED
+    from agentguard.grounding.check import LACKING
+
     things = [LACKING[kind] for kind in kinds]
     listed = ", ".join(things[:-1]) + " and " + things[-1] if len(things) > 1 else things[0]
     return f"{listed} {'are' if len(things) > 1 else 'is'} in no source"
