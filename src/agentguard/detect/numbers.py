@@ -39,18 +39,20 @@ class Numbers:
         for place in places(text):
             for start, end, kind, confidence in resident_numbers(place):
                 yield Found(start, end, kind, confidence)
-            for kind, find in _KINDS:
+            for kind, least, find in _KINDS:
+                if place.size < least:
+                    continue
                 for start, end, confidence in find(place):
                     yield Found(start, end, kind, confidence)
 
 
-_KINDS = (
-    ("credit_card", cards),
-    ("kr_brn", business_numbers),
-    ("kr_driver_license", driver_licenses),
-    ("us_ssn", social_security_numbers),
-    ("bank_account", bank_accounts),
-    ("phone", phones),
+_KINDS = (  # and how many digits it has at least
+    ("credit_card", 13, cards),
+    ("kr_brn", 10, business_numbers),
+    ("kr_driver_license", 10, driver_licenses),
+    ("us_ssn", 9, social_security_numbers),
+    ("bank_account", 8, bank_accounts),
+    ("phone", 7, phones),
 )
 
 

@@ -45,10 +45,12 @@ _NAMES: Final = (
 _KOREAN: Final = "비[밀번]|암호|패스워드|토큰|시크릿|키|생[년일]|출생|여권"
 # Digits enough for a number, but only a day, which is nobody's, unless a name of `_NAMES` is there.
 _BETWEEN: Final = rb"[ ()./\-~_]"
+# It looks back from behind its first digits: what begins with a digit is looked for faster.
 _DAY: Final = re.compile(
-    rb"(?<![0-9])(?<![0-9]%b)(?<![0-9]%b{2})(?<![0-9]%b{3})"
-    rb"(?:19|20)[0-9]{2}([-./])(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])"
-    rb"(?:[ T][0-2][0-9]:[0-5][0-9](?::[0-5][0-9])?)?(?!%b{0,3}[0-9])" % ((_BETWEEN,) * 4)
+    rb"(?:19|20)(?<![0-9]..)(?<![0-9]%b..)(?<![0-9]%b{2}..)(?<![0-9]%b{3}..)"
+    rb"[0-9]{2}([-./])(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])"
+    rb"(?:[ T][0-2][0-9]:[0-5][0-9](?::[0-5][0-9])?)?(?!%b{0,3}[0-9])" % ((_BETWEEN,) * 4),
+    re.DOTALL,
 )
 _DIGITS: Final = re.compile(rb"[0-9](?:%b{0,3}[0-9]){6}|[0-9]\.[0-9]{1,3}\.[0-9]" % _BETWEEN)
 _PRIVATE_KEY: Final = "-----BEGIN "
