@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Window", "gated", "shown"]
 
-_SHOWN: Final = frozenset({"content", "text", "refusal"})
+_SHOWN: Final = frozenset({("content",), ("text",), ("refusal",)})
 """How the channels end that the user reads: not tool arguments, not reasoning."""
 
 
@@ -235,6 +235,6 @@ class _AsyncGate(_Gate):
         await self.source.close()
 
 
-def shown(channel: object) -> bool:
+def shown(channel: Any) -> bool:
     """Whether the user reads this channel: not tool arguments, not reasoning."""
-    return isinstance(channel, tuple) and bool(channel) and channel[-1] in _SHOWN
+    return isinstance(channel, tuple) and channel[-1:] in _SHOWN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from agentguard.engine.arguments import told
 from agentguard.engine.bill import Bill
@@ -15,7 +15,7 @@ from agentguard.engine.verdict import Finding, Then, reask, refusal, replace, st
 from agentguard.errors import OutputRejected, Partial
 from agentguard.providers.failures import classify
 from agentguard.providers.feedback import with_feedback
-from agentguard.providers.shapes import Reading, shape_of
+from agentguard.providers.shapes import WHOLE, Reading, shape_of
 
 if TYPE_CHECKING:
     from agentguard.engine.call import Attempt, Call, Outcome
@@ -129,8 +129,10 @@ async def judged(
 
 def checked_hold(owner: str, hold: object) -> Hold:
     """`hold` of a policy, or a TypeError that says what it may be."""
-    if hold is None or hold == "all" or isinstance(hold, Window):
-        return cast("Hold", hold)
+    if hold is None or isinstance(hold, Window):
+        return hold
+    if hold == "all":
+        return "all"
     shown = repr(hold) if isinstance(hold, str) else told(hold)
     raise TypeError(
         f'{owner}(hold=) is "all", a Window as in Window(size=200), or None, not {shown}'
@@ -214,8 +216,8 @@ def _replaced(reply: Reply, text: str) -> None:
         reply.value = text
 
 
-def _repeats(channel: object) -> bool:
-    return isinstance(channel, tuple) and len(channel) == 2 and shown(channel[1])
+def _repeats(channel: Any) -> bool:
+    return len(channel) == 2 and channel[0] == WHOLE and shown(channel[1])
 
 
 class _Spent:

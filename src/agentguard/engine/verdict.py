@@ -107,7 +107,8 @@ class replace:  # noqa: N801
     __slots__ = ("text",)
 
     def __init__(self, text: str) -> None:
-        if not isinstance(text, str):
+        given: object = text
+        if not isinstance(given, str):
             raise TypeError(f"replace() takes the text to say instead, not {type(text).__name__}")
         self.text = text
 
