@@ -27,6 +27,10 @@ _FOLDED: Final = re.compile(
 ODD: Final = rf"[\\{_HIDDEN}{_DASHES}{_SPACES}{_WIDE}{_DIGITS}" + "\u2024\u2027\u00b7\u318d\u30fb]"
 """A character that is read as another one, or as none."""
 PLAIN: Final = re.compile(ODD)
+_UNDERLINED: Final = re.compile(
+    r"(?<![0-9A-Za-z_])_{1,3}(?=[0-9+(])"
+    r"|(?<=[0-9])_{1,3}(?=[\s.,;:!?()\[\]{}'\"<>|]|[가-힣]|\Z)"
+)
 _LETTERS: Final = {"n": "\n", "r": "\n", "t": "\t"}
 
 
@@ -57,6 +61,8 @@ def view(text: str) -> View:
         >>> view("\uff10\uff11\uff10\u200b-1234").text
         '010-1234'
     """
+    if "_" in text:  # around a number it is emphasis, or a form's line
+        text = _UNDERLINED.sub(lambda found: " " * len(found[0]), text)
     if PLAIN.search(text) is None:
         return View(text, None, None)
     pieces: list[str] = []

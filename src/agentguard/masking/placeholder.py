@@ -40,7 +40,7 @@ _BESIDE: Final = 16  # numbers are shorter, and so is what opens or closes
 LONGEST: Final = _MOST + 2 * 6
 """No spelling of a placeholder has more characters."""
 
-_GAP: Final = re.compile(rf"\\{{0,2}}[_{_SPACES}-]")  # Markdown escapes `_`, JSON the escape
+_GAP: Final = re.compile(rf"\\{{0,2}}_|[{_SPACES}-]")  # Markdown escapes `_`, JSON the escape
 _APART: Final = re.compile(r"[^A-Z0-9]+")
 _INSIDE: Final = rf"([A-Za-z0-9_\\{_SPACES}-]{{2,{_MOST}}}?)"
 _WORD: Final = "A-Za-z0-9_"
@@ -69,7 +69,7 @@ def numbered() -> re.Pattern[str]:
     opening = "|".join(
         dict.fromkeys(_BEFORE.get(opening, "") + re.escape(opening) for opening, _ in _PAIRS)
     )
-    gap = rf"\\{{0,2}}[_{_SPACES}-]"
+    gap = rf"(?:\\{{0,2}}_|[{_SPACES}-])"
     kind = rf"[A-Za-z][A-Za-z0-9]*(?:{gap}[A-Za-z][A-Za-z0-9]*)*"
     return re.compile(rf"(?i:{opening})[{_SPACES}]?({kind}){gap}([0-9]+)", re.ASCII)
 
