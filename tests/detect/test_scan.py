@@ -143,7 +143,9 @@ def test_words_are_let_go_of_as_they_come() -> None:
     """Of a text without digits no more than its last word is held."""
     scan = Scan()
     out = "".join(
-        part for word in ["so", "I", "said", "to", "him", "that"] for part, _ in scan.feed(word + " ")
+        part
+        for word in ["so", "I", "said", "to", "him", "that"]
+        for part, _ in scan.feed(word + " ")
     )
     assert out == "so I said to him "
 
