@@ -1,5 +1,5 @@
-"""The demo: the same questions, asked bare and guarded, of a provider that has a bad day; and what
-questions cost, without and with agentguard.
+"""The demo: the same questions, asked bare and guarded, of a provider that has a bad day; what
+questions cost, and what of personal data a provider sees, without and with agentguard.
 
 The clients are the real ones of `openai` and `anthropic`, sync and async, over real HTTP. The
 provider is `agentguard.testing.FakeProvider` on this machine: no key, no network, no cost.
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import demo_cost
 import demo_print
+import demo_privacy
 from demo_callers import CALLERS, bare, guarded, read
 from demo_weather import SEED, SLICE, SLICES, Question, Weather, healthy
 
@@ -118,13 +119,18 @@ def main() -> int:
     demo_print.results(without, with_)
     bill = demo_cost.bill()
     demo_cost.show(bill)
+    bare_privacy, privacy = demo_privacy.privacy()
+    demo_privacy.show(bare_privacy, privacy)
     demo_print.closing()
     broken = list(promised(with_))
     for answer in broken:
         print(f"not delivered: {answer.question.text} ({answer.error!r})", file=sys.stderr)
     if not demo_cost.kept(bill):
         print("the budget did not hold, or the caches saved nothing", file=sys.stderr)
-    return 1 if broken or not demo_cost.kept(bill) else 0
+    if not demo_privacy.kept(privacy):
+        print("personal data has leaked, or did not come back", file=sys.stderr)
+    kept = demo_cost.kept(bill) and demo_privacy.kept(privacy)
+    return 1 if broken or not kept else 0
 
 
 if __name__ == "__main__":

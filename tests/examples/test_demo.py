@@ -12,6 +12,7 @@ import demo
 import demo_callers
 import demo_cost
 import demo_print
+import demo_privacy
 import demo_weather
 import pytest
 from demo_weather import FORECAST, SLICES, Question
@@ -70,6 +71,17 @@ def test_the_bill_is_a_tenth_and_the_budget_holds(
         ["0", "156,000"],
     ]
     assert shown[-1].startswith("then 8 of 8 threads were refused")
+
+
+def test_no_personal_data_reaches_the_provider(capsys: pytest.CaptureFixture[str]) -> None:
+    """Bare, all of it does; guarded, none, and every answer names the right address."""
+    without, guarded = demo_privacy.privacy()
+    demo_privacy.show(without, guarded)
+
+    assert demo_privacy.kept(guarded)
+    assert not demo_privacy.kept(guarded._replace(leaked=1))
+    assert without == (40, 90, 0)
+    assert capsys.readouterr().out.splitlines()[-1].split()[-2:] == ["0", "40"]
 
 
 def test_a_budget_that_does_not_hold_fails_the_demo(bill: demo_cost.Bill) -> None:
