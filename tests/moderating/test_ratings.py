@@ -41,7 +41,11 @@ def test_each_form_is_read(said: object, threshold: Any, found: list[str]) -> No
     assert flagged(said, threshold) == found
 
 
-@pytest.mark.parametrize("said", ["toxic", b"x", object(), {"a": "high"}, [1]], ids=repr)
+@pytest.mark.parametrize(
+    "said",
+    ["toxic", b"x", object(), {"a": "high"}, [1]],
+    ids=["text", "bytes", "object", "words", "list"],
+)
 def test_other_forms_are_refused(said: object) -> None:
     """A label alone does not say whether it is good or bad."""
     with pytest.raises(TypeError, match="a classifier"):

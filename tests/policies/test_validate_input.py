@@ -152,7 +152,7 @@ def test_methods_are_judged_without_their_object() -> None:
         (str, ["x"], [1]),
         (lambda value: value % 2 == 0, [2], [3]),
     ],
-    ids=str,
+    ids=lambda each: "function" if callable(each) and not isinstance(each, type) else str(each),
 )
 def test_settings_must_be_as_allowed(rule: Any, good: list[Any], bad: list[Any]) -> None:
     """Ranges, values, types and predicates; one that is left out passes."""
