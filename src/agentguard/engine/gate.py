@@ -1,22 +1,25 @@
 """A stream behind a judge: what has come is let through when it was found to be good.
 
 Text is judged in windows that overlap. Nothing is shown before it was judged together with what
-follows it within the overlap, and nothing that was shown is taken back.
+follows it within the overlap, and nothing that was shown is taken back. A second text in the same
+stream, such as a refusal or another choice, is held to the end with all that follows it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from math import inf
+from typing import TYPE_CHECKING, Any
 
 from agentguard.engine import arguments
 from agentguard.engine.call import Attempt
 from agentguard.engine.drive import Ended, drive
 from agentguard.engine.reply import Reply, Source
-from agentguard.providers.shapes import Reading, shape_of
+from agentguard.providers.shapes import OPAQUE, Reading, shape_of
+from agentguard.providers.visible import Replacing, aside
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Hashable
     from typing import Self
 
     from agentguard.engine.call import Call
@@ -24,10 +27,7 @@ if TYPE_CHECKING:
     Look = Callable[[str, str], Awaitable["str | None"]]
     Cut = Callable[[str], int]
 
-__all__ = ["Window", "gated", "shown"]
-
-_SHOWN: Final = frozenset({("content",), ("text",), ("refusal",)})
-"""How the channels end that the user reads: not tool arguments, not reasoning."""
+__all__ = ["Window", "gated"]
 
 
 class Window:
@@ -100,7 +100,11 @@ class _Gate:
         self.text = ""  # held and what was shown before it
         self.shown = 0  # how much of it was shown
         self.judged = 0  # up to where it was found to be good
-        self.held: deque[tuple[Any, int]] = deque()  # items, and where in `text` each ends
+        self.counted = 0  # how many of the texts beside them were looked through
+        self.main: Hashable | None = None  # the channel in `text` where items are structures
+        self.aside: dict[Hashable, list[str]] = {}  # other texts, judged at the end
+        self.replacing: Replacing | None = None  # from where on nothing is shown as it came
+        self.held: deque[tuple[Any, float]] = deque()  # items, and where in `text` each ends
         self.ready: deque[Any] = deque()
         self.since: float | None = None  # when the oldest held text came
         self.ended: Ended | None = None
@@ -132,9 +136,15 @@ class _Gate:
             item = await self.source.pull()
             if type(item) is Ended:
                 self.ended = item
-                await self._judge(whole=True)
+                if self.replacing is None:
+                    await self._judge(whole=True)
+                continue
+            if self.replacing is not None:
+                self.ready.append(self.replacing.change(item))
                 continue
             self._hold(item)
+            if self.aside:
+                continue
             if len(self.text) - self.judged >= self.least:
                 await self._judge(whole=False)
             elif self.since is not None and self._now() - self.since >= self.window.delay:
@@ -142,20 +152,35 @@ class _Gate:
         return self.ready.popleft()
 
     def _hold(self, item: Any) -> None:
-        shape_of(item).read(item, self.reading)
-        parts = self.reading.parts
+        shape = shape_of(item)
+        shape.read(item, self.reading)
+        parts, beside = self.reading.parts, self.reading.beside
         new = "".join(parts[self.read :])
         self.read = len(parts)
+        if shape is OPAQUE or len(beside) > self.counted:
+            self.counted = len(beside)
+            for channel, text in aside(item, streamed=True):
+                if self.main is None and shape is OPAQUE and not parts:
+                    self.main = channel
+                if channel == self.main:
+                    new += text
+                else:
+                    self.aside.setdefault(channel, []).append(text)
         self.text += new
         if new and self.since is None:
             self.since = self._now()
-        if not new and not self.held:
+        if not new and not self.held and not self.aside:
             self.ready.append(item)
         else:
-            self.held.append((item, len(self.text)))
+            self.held.append((item, inf if self.aside else len(self.text)))
 
     async def _judge(self, *, whole: bool) -> None:
         """Look at what has come; let through what has `overlap` behind it, or all of it."""
+        for texts in self.aside.values():
+            instead = await self.look("", "".join(texts))
+            if instead is not None:
+                await self._say(instead)
+                return
         if self.cut is not None:
             await self._judge_pieces(self.cut, whole=whole)
             return
@@ -167,9 +192,10 @@ class _Gate:
                 await self._say(instead)
                 return
         self.judged = len(self.text)
-        until = self.judged if whole else self.judged - overlap
+        until = self._end(self.judged if whole else self.judged - overlap)
         while self.held and self.held[0][1] <= until:
-            item, self.shown = self.held.popleft()
+            item, end = self.held.popleft()
+            self.shown = int(min(end, len(self.text)))
             self.ready.append(item)
         self.since = self._now() if self.held else None
         drop = max(0, self.shown - overlap)
@@ -187,8 +213,10 @@ class _Gate:
                 await self._say(instead)
                 return
         self.judged += end
-        while self.held and self.held[0][1] <= self.judged:
-            item, self.shown = self.held.popleft()
+        until = self._end(self.judged)
+        while self.held and self.held[0][1] <= until:
+            item, at = self.held.popleft()
+            self.shown = int(min(at, len(self.text)))
             self.ready.append(item)
         self.since = self._now() if self.held else None
         # A piece that does not end is looked at ever more seldom.
@@ -198,19 +226,23 @@ class _Gate:
         self.judged -= drop
         self.held = deque((item, at - drop) for item, at in self.held)
 
+    def _end(self, until: int) -> float:
+        """Up to where items are let through: to `until`, and all of them at the end."""
+        return until if self.ended is None else inf
+
     async def _say(self, text: str) -> None:
-        """End the stream with this text, in place of what was held."""
+        """Say this in place of what was held; of a protocol the rest is what tells of the end."""
+        self.replacing = Replacing(text)
+        protocol = False
         for item, _ in self.held:
-            shape = shape_of(item)
-            channel = next((each for each, _ in shape.split(item) if shown(each)), None)
-            if channel is not None:
-                carried = shape.carrier(item, channel, text)
-                if carried is not None:
-                    self.ready.append(carried)
-                    break
+            protocol = protocol or shape_of(item).ends is not False
+            changed = self.replacing.change(item)
+            if changed != "":
+                self.ready.append(changed)
         self.held.clear()
-        self.ended = Ended()
-        await self.source.close()
+        if self.ended is None and not protocol:
+            self.ended = Ended()
+            await self.source.close()
 
     def _now(self) -> float:
         return self.source.runtime.monotonic()
@@ -233,8 +265,3 @@ class _AsyncGate(_Gate):
     async def aclose(self) -> None:
         """Read no further."""
         await self.source.close()
-
-
-def shown(channel: Any) -> bool:
-    """Whether the user reads this channel: not tool arguments, not reasoning."""
-    return isinstance(channel, tuple) and channel[-1:] in _SHOWN

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agentguard.engine.arguments import told
 from agentguard.engine.bill import Bill
-from agentguard.engine.gate import Window, gated, shown
+from agentguard.engine.gate import Window, gated
 from agentguard.engine.marks import leave_partial
 from agentguard.engine.records import AttemptRecord
 from agentguard.engine.verdict import Finding, Then, reask, refusal, replace, stop
 from agentguard.errors import OutputRejected, Partial
 from agentguard.providers.failures import classify
 from agentguard.providers.feedback import with_feedback
-from agentguard.providers.shapes import WHOLE, Reading, shape_of
+from agentguard.providers.shapes import OPAQUE, Reading, shape_of
+from agentguard.providers.visible import Replacing, aside
 
 if TYPE_CHECKING:
     from agentguard.engine.call import Attempt, Call, Outcome
@@ -155,13 +156,18 @@ async def _whole(call: Call, reply: Reply) -> Answer:
     if reply.source is None:
         value: Any = reply.value
         shape_of(value).read(value, reading)
+        others = [text for _, text in aside(value)]
     else:
         items = await _held(reply.source)
+        beside: dict[Any, str] = {}
         for item in items:
             shape_of(item).read(item, reading)
+            for channel, text in aside(item, streamed=True):
+                beside[channel] = beside.get(channel, "") + text
+        others = [*beside.values()]
         texts = bool(items) and all(isinstance(item, str) for item in items)
         value = "".join(items) if texts else items
-    return Answer(call, value, reading.text, reading)
+    return Answer(call, value, "\n\n".join(filter(None, [reading.text, *others])), reading)
 
 
 async def _held(source: Source) -> list[Any]:
@@ -193,31 +199,16 @@ def _look(
 
 def _replaced(reply: Reply, text: str) -> None:
     """Put `text` in place of all that the user would read."""
-    left = [text]
-
-    def change(item: Any) -> Any:
-        shape = shape_of(item)
-        texts = {
-            channel: left.pop() if left else ""
-            for channel, _ in shape.split(item)
-            if shown(channel) or _repeats(channel)
-        }
-        return shape.join(item, texts) if texts else item
-
+    replacing = Replacing(text)
     if reply.source is not None:
         held = reply.source.opening
-        changed = [change(item) for item in held]
+        changed = [replacing.change(item) for item in held]
         held.clear()
         held.extend(changed)
         return
     value = reply.value
-    reply.value = change(value)
-    if left:  # what has no text of its own
-        reply.value = text
-
-
-def _repeats(channel: Any) -> bool:
-    return len(channel) == 2 and channel[0] == WHOLE and shown(channel[1])
+    changed_value = value if shape_of(value) is OPAQUE else replacing.change(value)
+    reply.value = changed_value if replacing.said else text  # what has no text of its own
 
 
 class _Spent:
