@@ -30,6 +30,8 @@ from agentguard import (
     fallback,
     flush,
     guard,
+    moderate,
+    replace,
     report,
     timeout,
 )
@@ -420,6 +422,33 @@ def test_a_fallbacks_answer_has_no_response(
         return answer
 
     assert PLAIN[is_async].driven(use()) == "canned"
+
+
+@both
+@pytest.mark.parametrize("kind", ["with_raw_response", "with_streaming_response"])
+@sdks
+def test_what_a_guard_replaced_is_not_in_the_response(
+    provider: FakeProvider, sdk: str, kind: str, is_async: bool
+):
+    """`parse()` gives what is said instead; the body, with what was refused, is out of reach."""
+    provider.always(fault.ok("I will kill you"))
+    resource, arguments = ("chat.completions", CHAT) if sdk == "openai" else ("messages", CLAUDE)
+
+    async def use() -> Any:
+        client = guard(moderate(then=replace("No.")))(opened(provider, sdk, is_async=is_async))
+        found = getattr(attrgetter(resource)(client), kind).create(**arguments)
+        raw = kind == "with_raw_response"
+        response = await (settled(found) if raw else entered(found))
+        assert response.status_code == 200
+        with pytest.raises(AttributeError, match=r"call parse\(\)"):
+            _ = await settled(response.text() if callable(response.text) else response.text)
+        answer = await settled(response.parse())
+        if not raw:
+            await left(found)
+        await settled(client.close())
+        return answer
+
+    assert "No." in repr(PLAIN[is_async].driven(use()))
 
 
 def test_a_failed_attempts_response_is_not_shown_with_a_fallbacks_answer(provider: FakeProvider):

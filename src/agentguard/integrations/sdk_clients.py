@@ -234,7 +234,8 @@ class _Request:
         response = self.responses.get(reply.attempt)
         if response is None:
             return no_response(answer, is_async=self.is_async and self.raw != "true")
-        return response_with(answer, response, streaming=reply.streaming)
+        changed = not reply.streaming and reply.value is not reply.attempt.value
+        return response_with(answer, response, streaming=reply.streaming, changed=changed)
 
 
 def _headers(options: Any) -> dict[str, Any]:

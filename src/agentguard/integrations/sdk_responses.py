@@ -13,13 +13,21 @@ from agentguard.providers.streams import ResponseView
 __all__ = ["no_response", "response_with"]
 
 
-def response_with(answer: Any, response: Any, *, streaming: bool) -> Any:
-    """A copy of `response`: its status and headers, and the answer that came out of the chain."""
+def response_with(answer: Any, response: Any, *, streaming: bool, changed: bool) -> Any:
+    """A copy of `response`: its status and headers, and the answer that came out of the chain.
+
+    Args:
+        answer: what `parse()` returns.
+        response: of the SDK.
+        streaming: whether the answer is a stream.
+        changed: whether a guard has made another of it: then the body is not shown.
+    """
     twin = copy.copy(response)
     twin.__class__ = _kind(response.__class__)
     twin._agentguard_answer = answer  # noqa: SLF001
-    if streaming:  # what reads its body asks this one for it, which says what to do instead
-        twin.http_response = ResponseView(response.http_response, answer)
+    if streaming or changed:  # what reads its body asks this one, which says what to do instead
+        closing = answer if streaming else response.http_response
+        twin.http_response = ResponseView(response.http_response, closing)
     return twin
 
 

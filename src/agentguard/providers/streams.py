@@ -91,7 +91,7 @@ def closer_of(stream: object, *, is_async: bool) -> Callable[[], Any] | None:
 
 
 class ResponseView:
-    """The HTTP response behind a guarded stream, without its body.
+    """The HTTP response behind a guarded stream, or an answer that a guard changed, without its body.
 
     Values as they were when it was asked for; it holds no reference to the response itself. Its
     `close` (`aclose` where the stream is asynchronous) closes the guarded stream.
@@ -146,8 +146,9 @@ class ResponseView:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
-            f"the response of a guarded stream has no {name!r}: its body is what the guards are "
-            "there for. Iterate the stream; status_code, headers, url and http_version are here.",
+            f"the response of a guarded call has no {name!r}: its body is what the guards are there "
+            "for. Iterate the stream, or call parse(); status_code, headers, url and http_version "
+            "are here.",
             name=name,
         )
 
