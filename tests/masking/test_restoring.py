@@ -268,3 +268,69 @@ def test_spellings_are_found_in_canonical_form(text):
     for found in spelled().finditer(text):
         name = canonical(found[found.lastindex])
         assert name == name.upper()
+
+
+HARD = 'pa"ss\\w\nrd'
+
+
+def holding(value):
+    """A vault in which `<NAME_1>` stands for this value."""
+    vault = Vault()
+    vault.placeholder("name", value)
+    return vault
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"said": "<NAME_1>", "not": 1}', ""),
+        ('  [{"said": ["\\\\", "\\"", "<NAME_1>"]}]', '\nThat is "all".'),
+        ('```json\n{"said": "<NAME_1>"}', "\n```"),
+        ('["<NAME_1>"]', ""),
+    ],
+    ids=["object", "array", "fenced", "texts"],
+)
+def test_an_answer_in_json_stays_json(before, after):
+    """A value with a quote, a backslash and a line end is escaped in it, wherever it is cut."""
+    vault, text = holding(HARD), before + after
+    whole = vault.restore(text)
+    source = whole.removesuffix(after).removeprefix("```json\n")
+    assert HARD in _texts(json.loads(source))
+    for at in range(len(text) + 1):
+        assert through(Restoring(vault), [text[:at], text[at:]]) == whole
+    assert through(Restoring(vault), text) == whole
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'I said "<NAME_1>"',
+        '[see "the" note] "<NAME_1>"',
+        '{"a": 1} and "<NAME_1>"',
+        '<NAME_1> {"a": "<NAME_1>"}',
+        "{<NAME_1>}",
+    ],
+    ids=["prose", "bracket", "after", "before", "template"],
+)
+def test_prose_has_values_as_they_were(text):
+    """Outside of strings of JSON nothing is escaped."""
+    vault = holding(HARD)
+    assert vault.restore(text) == through(Restoring(vault), text)
+    assert vault.restore(text) == text.replace("<NAME_1>", HARD)
+
+
+def test_a_value_out_of_json_is_not_escaped_twice():
+    """JSON that was masked as a text comes back character for character."""
+    written = json.dumps(HARD)[1:-1]
+    assert holding(written).restore('{"a": "<NAME_1>"}') == json.dumps({"a": HARD})
+
+
+def _texts(value):
+    if isinstance(value, str):
+        return [value]
+    return [
+        text
+        for each in (value.values() if isinstance(value, dict) else value)
+        if not isinstance(each, int)
+        for text in _texts(each)
+    ]

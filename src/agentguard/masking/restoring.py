@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_
 from typing import TYPE_CHECKING
 
+from agentguard.masking.json_text import JsonText, escaped
 from agentguard.masking.placeholder import canonical, numbered, spelled
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ class Restoring:
     """A step (`engine.channels.Step`) that restores what a vault holds.
 
     Text goes out as soon as it can be no part of a placeholder: only the longest end of it is held
-    back that begins one which the vault knows, in any spelling.
+    back that begins one which the vault knows, in any spelling. In an answer that is JSON a value
+    is escaped where a string would end with it.
 
     Args:
         vault: what is restored.
@@ -27,11 +29,12 @@ class Restoring:
         unknown: placeholders met whose number stands for nothing. They stay as they are.
     """
 
-    __slots__ = ("_before", "_held", "_json", "_vault", "unknown")
+    __slots__ = ("_before", "_held", "_json", "_text", "_vault", "unknown")
 
     def __init__(self, vault: Vault, *, json: bool = False) -> None:
         self._vault = vault
         self._json = json
+        self._text = JsonText()
         self._held: str = ""
         self._before: str = ""  # the character before: `XEMAIL_1` is no placeholder
         self.unknown = 0
@@ -55,9 +58,13 @@ class Restoring:
             value = live.values.get(canonical(found[found.lastindex or 0]))
             at = found.start() + 1
             if value is not None:
-                out += (text[begin : found.start()], self._written(value))
+                before = text[begin : found.start()]
+                self._text.read(before)
+                out += (before, self._written(value))
+                self._text.read(found[0])
                 begin = at = found.end()
         held = max(held, begin)
+        self._text.read(text[begin:held])
         out.append(text[begin:held])
         self.unknown += self._unknown(text, begun, held)
         self._held = text[held:]
@@ -73,4 +80,6 @@ class Restoring:
         )
 
     def _written(self, value: str) -> str:
-        return json_.dumps(value, ensure_ascii=False)[1:-1] if self._json else value
+        if self._json:
+            return json_.dumps(value, ensure_ascii=False)[1:-1]
+        return escaped(value) if self._text.in_string else value
