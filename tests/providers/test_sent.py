@@ -343,7 +343,15 @@ def test_openai_attachments():
     assert kwargs["messages"][0]["content"][3]["file"]["filename"] == "<E>"
 
 
-@pytest.mark.parametrize("text", ["data: name, then kim@example.com", "data:,kim@example.com"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data: name, then kim@example.com",
+        "data:,kim@example.com",
+        "data:;base64,\n010-2345-6789",
+        "data:image/png;base64,iVBO 010-2345-6789",
+    ],
+)
 def test_words_after_data_are_no_attachment(text):
     """Only what is base64 to its end passes for a `data:` URL."""
     _, _, seen = sent(CHAT, model="m", messages=[{"role": "user", "content": text}])

@@ -59,7 +59,8 @@ _CLASSES: Final = {
 """Classes of pydantic-ai and google-genai."""
 
 _URL: Final = re.compile(
-    r"data:(?:(\w+)/[\w.+-]+)?(?:;[\w.+-]+=[\w.+-]+)*;base64,", re.ASCII | re.IGNORECASE
+    r"data:(?:(\w+)/[\w.+-]+)?(?:;[\w.+-]+=[\w.+-]+)*;base64,[A-Za-z0-9+/]*={0,2}\s*",
+    re.ASCII | re.IGNORECASE,
 )
 _MAIN: Final = frozenset({"image", "audio", "video"})
 
@@ -116,8 +117,8 @@ def kind_of_url(text: str) -> str | None:
     """
     if text[:5].lower() != "data:":
         return None
-    found = _URL.match(text)
-    if found is None or " " in text or "@" in text:
+    found = _URL.fullmatch(text)
+    if found is None:
         return None
     main = (found[1] or "").lower()
     return main if main in _MAIN else "file"
