@@ -343,19 +343,19 @@ def test_openai_attachments():
     assert kwargs["messages"][0]["content"][3]["file"]["filename"] == "<E>"
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "data: name, then kim@example.com",
-        "data:,kim@example.com",
-        "data:;base64,\n010-2345-6789",
-        "data:image/png;base64,iVBO 010-2345-6789",
-    ],
-)
+@pytest.mark.parametrize("text", ["data: name, then kim@example.com", "data:,kim@example.com"])
 def test_words_after_data_are_no_attachment(text):
     """Only what is base64 to its end passes for a `data:` URL."""
     _, _, seen = sent(CHAT, model="m", messages=[{"role": "user", "content": text}])
     assert seen.places == ["messages[0].content"]
+    assert not seen.attached
+
+
+@pytest.mark.parametrize("after", ["010-1234-5678", "\n900101-1234567", "iVBO\n010-1234-5678"])
+def test_a_number_behind_base64_is_no_attachment(after):
+    """What begins as a `data:` URL is masked where it goes on as something else."""
+    _, _, seen = sent(CHAT, model="m", messages=[{"role": "user", "content": PNG[:22] + after}])
+    assert seen.texts == [("messages[0].content", PNG[:22] + after)]
     assert not seen.attached
 
 
