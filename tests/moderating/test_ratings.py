@@ -31,7 +31,6 @@ OPENAI = {
         (OPENAI, 0.4, ["harassment", "self-harm/intent"]),
         (OPENAI, 0.9, []),
         ({"results": [OPENAI, OPENAI]}, None, ["harassment"]),
-        ({"results": []}, None, []),
         ({"flagged": True}, None, ["flagged"]),
         ({"a name\nwith the text in it": 1.0}, None, ["flagged"]),
     ],
@@ -43,13 +42,19 @@ def test_each_form_is_read(said: object, threshold: Any, found: list[str]) -> No
 
 @pytest.mark.parametrize(
     "said",
-    ["toxic", b"x", object(), {"a": "high"}, [1]],
-    ids=["text", "bytes", "object", "words", "list"],
+    ["toxic", b"x", object(), {"a": "high"}, [1], float("nan"), {"a": float("nan")}],
+    ids=["text", "bytes", "object", "words", "list", "nan", "nan by category"],
 )
 def test_other_forms_are_refused(said: object) -> None:
     """A label alone does not say whether it is good or bad."""
     with pytest.raises(TypeError, match="a classifier"):
         flagged(said)
+
+
+def test_an_endpoint_without_a_result_has_not_looked() -> None:
+    """An empty answer lets nothing through."""
+    with pytest.raises(TypeError, match="without a result"):
+        flagged({"results": []})
 
 
 @given(st.text(max_size=100))

@@ -212,4 +212,5 @@ def test_an_async_check_that_refuses_cancels_the_request(provider) -> None:
 
     asyncio.run(main())
     assert len(provider.journal) == 1
+    provider.settle()
     assert provider.journal[0].status is None or provider.journal[0].client_disconnected

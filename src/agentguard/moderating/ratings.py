@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Any, Final, cast
 
 __all__ = ["Threshold", "flagged"]
@@ -38,11 +39,14 @@ def flagged(said: object, threshold: Threshold | None = None) -> list[str]:
     if said is None or isinstance(said, bool):
         return [FLAGGED] if said else []
     if isinstance(said, (int, float)):
+        _checked(said)
         return [FLAGGED] if said >= _least(FLAGGED, threshold) else []
     known = _known(said)
     if known is not None:
         if isinstance(known.get("results"), (list, tuple)):
             results = cast("list[Any]", known["results"])
+            if not results:
+                raise TypeError("a moderation endpoint answered without a result")
             return list(dict.fromkeys(n for each in results for n in flagged(each, threshold)))
         if isinstance(known.get("flagged"), bool):
             return _decided(known, threshold)
@@ -89,9 +93,15 @@ def _scored(scores: Mapping[str, Any], threshold: Threshold | None) -> list[str]
                 "a classifier's dict has a score or a truth value for each category, not "
                 f"{type(score).__name__}"
             )
+        _checked(score)
         if score is True or (score is not False and score >= _least(name, threshold)):
             found.append(_named(name))
     return found
+
+
+def _checked(score: float) -> None:
+    if isnan(score):
+        raise TypeError("a classifier's score is not a number")
 
 
 def _least(name: str, threshold: Threshold | None) -> float:
