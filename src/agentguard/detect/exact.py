@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Final
 
 from agentguard.detect.found import Found
@@ -17,8 +18,9 @@ _SHORTEST: Final = 2
 _CONFIDENCE: Final = 0.94  # less than an e-mail address, which a name may be a part of
 _HANGUL: Final = re.compile(r"[가-힣]+")
 _NAME: Final = re.compile(r"[가-힣]{2,4}")
-_WORD: Final = re.compile(r"\w+")
-_BETWEEN: Final = r"\W{0,3}"
+_WORD: Final = re.compile(r"[\w\u0300-\u036f]+")
+_BETWEEN: Final = r"[\W_]{0,3}"
+_FORMS: Final = ("NFC", "NFD")  # file names of macOS are in the second
 
 
 class Exact:
@@ -39,9 +41,10 @@ class Exact:
     def __init__(self, known: Iterable[tuple[str, str]]) -> None:
         by_type: dict[str, set[str]] = {}
         for kind, value in known:
-            pattern = _pattern(value)
-            if pattern is not None:
-                by_type.setdefault(kind, set()).add(pattern)
+            for form in _FORMS:
+                pattern = _pattern(unicodedata.normalize(form, value))
+                if pattern is not None:
+                    by_type.setdefault(kind, set()).add(pattern)
         # The longest first: an address holds the name of a street that may be known, too.
         self._patterns = [
             (kind, re.compile("|".join(sorted(each, key=len, reverse=True)), re.IGNORECASE))
