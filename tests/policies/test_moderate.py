@@ -449,3 +449,11 @@ def test_explain_says_what_is_looked_for() -> None:
     shown = str(explain(ask))
     assert "threat" in shown
     assert "classify" in shown
+
+
+@stream_shapes
+def test_a_window_is_never_shorter_than_what_the_rules_look_for(harness: Harness) -> None:
+    """However little it was told to overlap, nothing of a threat is shown."""
+    run = harness.run(moderate(inputs=False, hold=Window(1, 0, 60)), [*BAD])
+    assert not run.items
+    assert isinstance(run.error, errors.OutputRejected)

@@ -61,7 +61,8 @@ class Moderate(Policy):
         then: what follows a finding in the answer: `stop`, `reask(n)` or `replace(text)`. A
             finding in the request always stops.
         hold: how a stream is judged: a `Window`, 200 characters with 120 around unless given, or
-            "all" to hold it back until its end, which `reask` needs.
+            "all" to hold it back until its end, which `reask` needs. The rules look at 120 around
+            at least: no less than what they look for is long.
 
     Events:
         `Rejected`, with the categories; `CheckFailed`. Neither has words of the text.
@@ -125,6 +126,8 @@ class Moderate(Policy):
         one_of("moderate", "on_error", on_error, "closed", "open")
         self.then = checked("moderate", then)
         self.hold: Hold = checked_hold("moderate", hold)
+        if self.categories and isinstance(self.hold, Window) and self.hold.overlap < words.REACH:
+            self.hold = Window(self.hold.size, words.REACH, self.hold.delay)
         self.checks = Checks(
             "moderate",
             self.categories or words.CATEGORIES,
