@@ -84,7 +84,9 @@ def test_masking_and_restoring_gives_the_text_back(parts):
         ]
         assert len(set(values)) > sum(vault.counts.values())
     for value in VALUES:
-        if f" {value} " in text and restored == text:
+        before, here, _ = text.partition(f" {value} ")
+        unnamed = not any(each.isalpha() for each in before)  # "figure 1.2.3.4" is no address
+        if here and unnamed and restored == text:
             assert f" {value} " not in masked or masked.count(value) < text.count(value)
 
 

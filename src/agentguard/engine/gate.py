@@ -1,7 +1,8 @@
 """A stream behind a judge: what has come is let through when it was found to be good.
 
 Text is judged in windows that overlap. Nothing is shown before it was judged together with what
-follows it within the overlap, and nothing that was shown is taken back. A second text in the same
+follows it within the overlap, as long as that comes within the delay, and nothing that was shown is
+taken back. A second text in the same
 stream, such as a refusal or another choice, is held to the end with all that follows it.
 """
 
@@ -38,7 +39,8 @@ class Window:
         overlap: characters on either side of what is let through that are judged with it: as many
             as what is looked for is long.
         delay: seconds after which what is held is judged and let through when the next item comes,
-            though the window is not full. It bounds what the judge adds to a slow stream.
+            though the window is not full, and without waiting for the overlap. It bounds what the
+            judge adds to a slow stream; `float("inf")` never lets go early.
 
     Examples:
         >>> from agentguard import Window
