@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 from agentguard.engine import arguments
 
@@ -107,8 +107,7 @@ class replace:  # noqa: N801
     __slots__ = ("text",)
 
     def __init__(self, text: str) -> None:
-        given: object = text
-        if not isinstance(given, str):
+        if not isinstance(cast("object", text), str):
             raise TypeError(f"replace() takes the text to say instead, not {type(text).__name__}")
         self.text = text
 
