@@ -31,7 +31,7 @@ def need(*modules: str) -> None:
     missing = [_PACKAGES[name] for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         raise ImportError(
-            f"a semantic cache needs {' and '.join(missing)}: "
+            f"comparing by meaning needs {' and '.join(missing)}: "
             "pip install 'agentguard-decorators[semantic]'"
         )
 
