@@ -200,3 +200,28 @@ def test_only_what_is_asked_for_is_found() -> None:
         "email",
         "credit_card",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("call _415-765-3002_", "phone"),
+        ("__010-1234-5678__로", "phone"),
+        ("from _75.64.83.74_.", "ip_address"),
+        ("_4111-1111-1111-1111_ paid", "credit_card"),
+    ],
+    ids=["phone", "bold", "address", "card"],
+)
+def test_emphasis_hides_no_number(text: str, kind: str) -> None:
+    """Underscores around a number are a form's line, or Markdown."""
+    (found,) = detect.find(text)
+    assert found.type == kind
+    assert "_" not in text[found.start : found.end]
+
+
+def test_underscores_of_a_token_are_its_own() -> None:
+    """Wherever they stand in it: beside its dots and its digits."""
+    head = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
+    token = f"{head}.eyJzdWIiOiIxMjM0NTY3ODkwIn0_5_._1" + "aB3_9Zx" * 6
+    assert view(f"token {token} ").text == f"token {token} "
+    assert view("fm2_+PCZJrhA/_1x=_2 ").text == "fm2_+PCZJrhA/_1x=_2 "

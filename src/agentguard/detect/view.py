@@ -28,8 +28,8 @@ ODD: Final = rf"[\\{_HIDDEN}{_DASHES}{_SPACES}{_WIDE}{_DIGITS}" + "\u2024\u2027\
 """A character that is read as another one, or as none."""
 PLAIN: Final = re.compile(ODD)
 _UNDERLINED: Final = re.compile(
-    r"(?<![0-9A-Za-z_])_{1,3}(?=[0-9+(])"
-    r"|(?<=[0-9])_{1,3}(?=[\s.,;:!?()\[\]{}'\"<>|]|[가-힣]|\Z)"
+    r"(?<![0-9A-Za-z_.\-+/=~])_{1,3}(?=[0-9+(])"
+    r"|(?<=[0-9])_{1,3}(?=[\s,;:!?()\[\]{}'\"<>|]|\.?(?:\s|\Z)|[가-힣])"
 )
 _LETTERS: Final = {"n": "\n", "r": "\n", "t": "\t"}
 
