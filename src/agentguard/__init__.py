@@ -23,6 +23,7 @@ from agentguard.engine.judging import Answer, Judge, judged
 from agentguard.engine.recorded import record
 from agentguard.engine.reply import Reply, observe
 from agentguard.engine.scope import context, deadline
+from agentguard.engine.switches import locked, switch
 from agentguard.engine.verdict import Finding, reask, replace, shadow, stop
 from agentguard.explain import describe, explain
 from agentguard.integrations.sse import sse
@@ -83,6 +84,7 @@ __all__ = [
     "ground",
     "guard",
     "judged",
+    "locked",
     "mask_pii",
     "moderate",
     "observe",
@@ -97,6 +99,7 @@ __all__ = [
     "shadow",
     "sse",
     "stop",
+    "switch",
     "timeout",
     "usage",
     "validate_input",

@@ -341,6 +341,9 @@ class Attempt:
             return
         self.watched = True
         self.record = AttemptRecord(call.target.name, call.number, call.wait, self.started)
+        endpoint, model = call.target.endpoint, call.kwargs.get("model")
+        self.record.asked = model if isinstance(model, str) else endpoint.model
+        self.record.provider = endpoint.provider
         record.attempts.append(self.record)
         if not call.target.tool:
             above = call.scope.attempt

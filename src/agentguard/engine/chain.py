@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from agentguard.engine.call import Call
+    from agentguard.engine.switches import Mode
     from agentguard.engine.target import Target
+    from agentguard.events import Event
     from agentguard.providers.endpoint import Endpoint
 
 __all__ = ["Next", "Policy", "invoke", "link"]
@@ -62,11 +64,20 @@ class Policy:
     needs_model: bool = False
     """Whether it can do nothing where no model call is seen, as one that counts tokens."""
 
-    refuses: bool = False
-    """Whether it judges and refuses through `call.reject`, so that `shadow(policy)` can stand."""
+    innermost: ClassVar[bool] = False
+    """Whether one of the same name further in hears of the calls inside in its place."""
 
-    shadowed: bool = False
-    """Whether it only reports what it would refuse."""
+    refuses: bool = False
+    """Whether it refuses calls in a way that `shadow(policy)` and `switch` can end."""
+
+    locked: bool = False
+    """Whether `switch` must leave it as it was written."""
+
+    written: Mode = "on"
+    """How it was written: `shadow(policy)` makes it "shadow"."""
+
+    mode: Mode = "on"
+    """How it is now: `switch` may have changed it."""
 
     spelled: str | None = None
     """How the user wrote it, for `repr`."""
@@ -91,6 +102,22 @@ class Policy:
         For what no policy further out, nor a cache, may see or keep. Innermost first.
         """
         return reply
+
+    def hear(self, event: Event) -> None:
+        """Hear of what happens in the calls that it stands around, and in those made inside them.
+
+        Called on the caller's thread, if at all: only what overrides it is told. A call of its own
+        has it among `event.call.policies`. What it raises is logged and never breaks the call.
+        """
+
+    def switched(self, mode: Mode) -> None:
+        """From now on refuse ("on"), only report ("shadow"), or stand aside ("off")."""
+        self.mode = mode
+
+    @property
+    def shadowed(self) -> bool:
+        """Whether it only reports what it would refuse."""
+        return self.mode == "shadow"
 
     def check(self, target: Target) -> None:
         """Refuse a target that this policy cannot serve: called when a callable is decorated."""
@@ -146,7 +173,10 @@ def _before(policy: Policy, inner: Next) -> Next:
     def step(call: Call) -> Awaitable[Reply]:  # returns the coroutine: no frame of its own
         return around(call, inner)
 
-    return step
+    def switchable(call: Call) -> Awaitable[Reply]:
+        return inner(call) if policy.mode == "off" else around(call, inner)
+
+    return switchable if policy.refuses else step
 
 
 async def invoke(call: Call) -> Reply:

@@ -18,7 +18,7 @@ from agentguard.engine.lost import lost, put_aside, settle_lost
 from agentguard.engine.records import CallRecord
 from agentguard.engine.reply import Reply, observe
 from agentguard.engine.runtime import Runtime
-from agentguard.engine.scope import surrounding
+from agentguard.engine.scope import OUTERMOST, listening, surrounding
 from agentguard.engine.sight import Sight, refuse_blind
 from agentguard.engine.streams import (
     AsyncStream,
@@ -27,6 +27,7 @@ from agentguard.engine.streams import (
     Stream,
     watch,
 )
+from agentguard.engine.switches import put_in_force
 from agentguard.engine.target import Target
 from agentguard.providers.failures import classify
 
@@ -61,6 +62,8 @@ class Guarded:
         "deliveries",
         "give",
         "guard",
+        "hearing",
+        "listened",
         "needs_model",
         "options",
         "target",
@@ -87,8 +90,11 @@ class Guarded:
             for policy in reversed(guard.policies)
             if type(policy).deliver is not Policy.deliver
         ]
+        self.hearing = [each for each in guard.policies if type(each).hear is not Policy.hear]
+        self.listened = listening(OUTERMOST, self.hearing)  # most calls are made in no block at all
         for policy in guard.policies:
             policy.check(self.target)
+            put_in_force(policy)
         self.wrapper = self._wrap(fn)
         self.wrapper.__agentguard__ = self  # type: ignore[attr-defined]
 
@@ -108,15 +114,19 @@ class Guarded:
         self, runtime: Runtime, scope: Scope, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Reply:
         """One guarded call, from its beginning to its answer."""
-        chain, needs_model = self.chain, self.needs_model
+        chain, needs_model, policies = self.chain, self.needs_model, self.guard.policies
         if scope.bypass:
-            chain, needs_model = invoke, False
-        elif scope.policies:
-            chain = link((*scope.policies, *self.guard.policies))
-            needs_model = needs_model or any(policy.needs_model for policy in scope.policies)
+            chain, needs_model, policies = invoke, False, ()
+        else:
+            if self.hearing:
+                scope = self.listened if scope is OUTERMOST else listening(scope, self.hearing)
+            if scope.policies:
+                policies = (*scope.policies, *policies)
+                chain = link(policies)
+                needs_model = needs_model or any(each.needs_model for each in scope.policies)
         if needs_model and self.target.tool:
             needs_model = False  # a tool asks no model
-        record = _begin(self.target.name, scope) if scope.listeners else None
+        record = _begin(self.target.name, scope, policies) if scope.listeners else None
         call = Call(
             self.target, args, kwargs, runtime, scope, scope.deadline, 1, 0.0, scope.hooks, record
         )
@@ -227,9 +237,9 @@ async def _seeing(call: Call, chain: Next) -> Reply:
     return reply
 
 
-def _begin(name: str, scope: Scope) -> CallRecord:
+def _begin(name: str, scope: Scope, policies: tuple[Policy, ...]) -> CallRecord:
     parent = None if scope.attempt is None else scope.attempt.call.record
-    record = CallRecord(name, clock.monotonic(), scope.tags, parent)
+    record = CallRecord(name, clock.monotonic(), scope.tags, parent, policies)
     announce(scope, record, events.CallStarted(record))
     return record
 

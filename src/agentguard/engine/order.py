@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 __all__ = ["CANONICAL", "place", "unsafe"]
 
 CANONICAL: Final[tuple[str, ...]] = (
+    "metrics",
+    "log",
+    "trace",
     "validate_input",
     "mask_pii",
     "cache",

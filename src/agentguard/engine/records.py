@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from agentguard.engine.bill import Bill, Figures
+    from agentguard.engine.chain import Policy
     from agentguard.errors import Kind
     from agentguard.events import Event
     from agentguard.providers.usage import Usage
@@ -33,11 +34,14 @@ class AttemptRecord:
         started: monotonic seconds.
         duration: seconds, to the end of a stream; None while running.
         first_token: seconds to the first content; for a unary answer its duration.
+        asked: the model that was asked for, where it can be seen.
+        provider: "openai", "anthropic" ..., where it can be seen.
         model: that the provider says it served.
         bill: what it used and cost; None while running.
     """
 
     __slots__ = (
+        "asked",
         "bill",
         "duration",
         "first_token",
@@ -45,6 +49,7 @@ class AttemptRecord:
         "model",
         "number",
         "outcome",
+        "provider",
         "started",
         "target",
         "wait",
@@ -59,6 +64,8 @@ class AttemptRecord:
         self.kind: Kind | None = None
         self.duration: float | None = None
         self.first_token: float | None = None
+        self.asked: str | None = None
+        self.provider: str | None = None
         self.model: str | None = None
         self.bill: Bill | None = None
 
@@ -101,6 +108,9 @@ class CallRecord:
         events: what policies said, in order.
         tags: the context it was called in.
         parent: the call this one was made inside, or None.
+        policies: that stand around it, outermost first.
+        trace: the id of the trace that it is part of, in hexadecimal, while `trace` is around.
+        span: the id of its span there.
     """
 
     __slots__ = (
@@ -114,15 +124,26 @@ class CallRecord:
         "name",
         "outcome",
         "parent",
+        "policies",
         "served_by",
+        "span",
         "started",
         "tags",
+        "trace",
     )
 
     def __init__(
-        self, name: str, started: float, tags: Mapping[str, object], parent: CallRecord | None
+        self,
+        name: str,
+        started: float,
+        tags: Mapping[str, object],
+        parent: CallRecord | None,
+        policies: tuple[Policy, ...] = (),
     ) -> None:
         self.name = name
+        self.policies = policies
+        self.trace: str | None = None
+        self.span: str | None = None
         self.started = started
         self.tags = tags
         self.parent = parent

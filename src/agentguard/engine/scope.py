@@ -120,6 +120,22 @@ class Scope:
         return Scope(**(kept | changes))
 
 
+def listening(scope: Scope, policies: Iterable[Policy]) -> Scope:
+    """The scope in which `policies` hear what happens.
+
+    Of a policy that is `innermost`, one of the same name that listens further out hears no more.
+    """
+    names = {policy.name for policy in policies if policy.innermost}
+    kept = [each for each in scope.listeners if _named(each) not in names]
+    added = [policy.hear for policy in policies if policy.hear not in kept]
+    return scope.within(listeners=(*kept, *added))
+
+
+def _named(listener: Listener) -> str | None:
+    owner: Any = getattr(listener, "__self__", None)
+    return owner.name if getattr(owner, "innermost", False) else None
+
+
 OUTERMOST: Final = Scope()
 current: Final[ContextVar[Scope | Attempt]] = ContextVar("agentguard", default=OUTERMOST)
 

@@ -170,7 +170,8 @@ def shadow(policy: P) -> P:
             "refuses nothing that it could let through instead"
         )
     other = copy.copy(policy)
-    other.shadowed = True
+    other.written = "shadow"
+    other.mode = "shadow"
     other.spelled = f"shadow({policy!r})"
     return other
 

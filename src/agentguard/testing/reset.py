@@ -13,7 +13,7 @@ def reset() -> None:
     """Put the library's process-wide state back to its beginning.
 
     Retry budgets are full again; streams that were left open are closed and settled; prices that
-    were added are gone; what was warned of once is warned of again. The pytest plugin does this
+    were added are gone; what was switched is as it was written; what was warned of once is warned of again. The pytest plugin does this
     after each test. What belongs to a policy object, such as a breaker's circuits, stays with it:
     make the policy in the test, or in a fixture.
 
@@ -27,6 +27,9 @@ def reset() -> None:
     prices = _loaded("agentguard.tokens.prices")
     if prices is not None:
         prices.forget()
+    switches = _loaded("agentguard.engine.switches")
+    if switches is not None:
+        switches.forget_switches()
     bill = _loaded("agentguard.engine.bill")
     if bill is not None:
         bill.forget_warnings()
