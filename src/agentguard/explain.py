@@ -12,6 +12,7 @@ from agentguard.integrations.held import held
 from agentguard.providers.endpoint import endpoint
 
 if TYPE_CHECKING:
+    from agentguard.engine.chain import Policy
     from agentguard.integrations.held import Held
     from agentguard.providers.endpoint import Endpoint
 
@@ -123,9 +124,14 @@ def _guard(guard: guard, seen: Endpoint | None = None, *, held: bool = False) ->
     for policy in guard.policies:
         blind += policy.cannot_see(seen)
     return {
-        "policies": [{"name": policy.name, **dict(policy.explain())} for policy in guard.policies],
+        "policies": [_policy(policy) for policy in guard.policies],
         "provider": None if seen is None else seen.provider,
         "requests": requests,
         "blind": blind,
         "warnings": warnings,
     }
+
+
+def _policy(policy: Policy) -> dict[str, Any]:
+    switched = {} if policy.mode == policy.written else {"switched": policy.mode}
+    return {"name": policy.name, **dict(policy.explain()), **switched}

@@ -17,7 +17,7 @@ from agentguard.providers.output_limits import with_output
 from agentguard.stores.ledger import MOST, StoreUnavailable, Use, Wish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from agentguard.budgeting.limits import Limit
     from agentguard.engine.call import Attempt, Call
@@ -57,6 +57,7 @@ class Charge:
         "_closed",
         "_lock",
         "_parts",
+        "_told",
         "budget",
         "call",
         "demand",
@@ -76,7 +77,7 @@ class Charge:
         self.meter: Meter | None = None
         self._lock = threading.Lock()
         self._parts: list[Part] = []
-        self._closed = False
+        self._closed = self._told = False
 
     # What it holds
 
@@ -124,7 +125,7 @@ class Charge:
                 _ = await blocking(self._reserve) if remote else self._reserve()
         except StoreUnavailable as error:
             self.lost_store(error)
-            if self.budget.on_store_failure == "refuse":
+            if self.budget.on_store_failure == "refuse" and not self.budget.shadowed:
                 raise BudgetExceeded(
                     f"the budget {self.budget.label!r} cannot reach its store, and "
                     f"on_store_failure is 'refuse': nothing was spent ({error})",
@@ -146,7 +147,7 @@ class Charge:
                 wish = Wish(lease, self._amount(limit.unit), limit.of(key))
                 wishes.append(wish)
                 parts.append(Part(limit, wish, False))
-            found = self.ledger.reserve_all(wishes, now, now + budget.lease, budget.lost)
+            found = self._ask(wishes, now)
             if all(map(_GRANTED, found)):
                 self._add(parts, now)
                 return True
@@ -154,7 +155,28 @@ class Charge:
                 return False
             self._shorten(parts, found, now)
 
-    def _shorten(self, parts: list[Part], found: list[Reserved], now: float) -> None:
+    def _ask(self, wishes: list[Wish], now: float) -> Sequence[Reserved]:
+        """Reserve them, all or none; in shadow all, whatever the limits say."""
+        budget, asked = self.budget, wishes
+        if budget.shadowed:
+            asked = [wish._replace(limit=MOST) for wish in wishes]
+        found = self.ledger.reserve_all(asked, now, now + budget.lease, budget.lost)
+        if budget.shadowed:
+            self._report(wishes, found)
+        return found
+
+    def _report(self, wishes: list[Wish], found: Sequence[Reserved]) -> None:
+        """Tell what would have been refused."""
+        over = tuple(
+            wish.lease.account.unit
+            for wish, (_, used, reserved, limit) in zip(wishes, found, strict=True)
+            if used + reserved > wish.limit + (limit - MOST)
+        )
+        if over and not self._told:
+            self._told = True
+            self.call.emit(events.Rejected, self.budget.name, "request", over, "stop", True)
+
+    def _shorten(self, parts: list[Part], found: Sequence[Reserved], now: float) -> None:
         """Make the answer as short as what is left demands, or refuse the call."""
         budget = self.budget
         refused = next(pair for pair in zip(parts, found, strict=True) if not pair[1].granted)
@@ -178,7 +200,7 @@ class Charge:
         try:
             return min(demand.amount(unit), MOST)
         except Unpriced:
-            if budget.unpriced == "pass":
+            if budget.unpriced == "pass" or budget.shadowed:
                 return 0
             raise BudgetExceeded(
                 f"no price is known for the model {demand.model!r}, and the budget "
@@ -240,14 +262,14 @@ class Charge:
             parts.append(Part(part.limit, wish, True))
         budget, wishes = self.budget, [part.wish for part in parts]
         try:
-            found = self.ledger.reserve_all(wishes, now, now + budget.lease, budget.lost)
+            found = self._ask(wishes, now)
             if not all(map(_GRANTED, found)):
                 return False
             demand.output += tokens
             self._add(parts, now)
         except StoreUnavailable as error:
             self.lost_store(error)
-            return budget.on_store_failure == "pass"
+            return budget.on_store_failure == "pass" or budget.shadowed
         return True
 
     def _cut(self, _: int) -> BudgetExceeded:

@@ -7,6 +7,8 @@ import threading
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
 from weakref import WeakSet
 
+from agentguard.engine.order import CANONICAL
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -77,7 +79,7 @@ def switch_all(modes: Mapping[str, Mode | None]) -> None:
             _check_mode(mode)
             mine = [each for each in live if each.name == name]
             if name not in _REFUSING and not any(each.refuses for each in mine):
-                raise _unknown(name, mine)
+                raise _unknown(name)
             for each in mine:
                 _refuse_locked(each)
         for name, mode in modes.items():
@@ -111,14 +113,12 @@ def locked(policy: P) -> P:
 
 def put_in_force(policy: Policy) -> None:
     """A policy was put around something: what was switched before holds for it, too."""
-    if not policy.refuses:
-        return
     with _lock:
         if policy in _live:
             return
         _live.add(policy)
         mode = _modes.get(policy.name)
-        if mode is not None and not policy.locked:
+        if mode is not None and policy.refuses and not policy.locked:
             policy.switched(mode)
 
 
@@ -140,12 +140,14 @@ def _refuse_locked(policy: Policy) -> None:
         raise ValueError(f"{policy!r} is locked: it cannot be switched while the program runs")
 
 
-def _unknown(name: str, mine: list[Policy]) -> Exception:
-    if mine or name == "mask_pii":
+def _unknown(name: str) -> Exception:
+    if name in CANONICAL or any(each.name == name for each in _live):
         return TypeError(_never(name))
     close = difflib.get_close_matches(name, _REFUSING, 1)
-    meant = f"; did you mean {close[0]!r}?" if close else ""
-    return ValueError(f"no policy is named {name!r}{meant} They are {', '.join(_REFUSING)}")
+    meant = f" (did you mean {close[0]!r}?)" if close else ""
+    return ValueError(
+        f"no policy that can be switched is named {name!r}{meant}: there are {', '.join(_REFUSING)}"
+    )
 
 
 def _never(name: str) -> str:

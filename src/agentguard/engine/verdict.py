@@ -149,8 +149,8 @@ def shadow(policy: P) -> P:
     """The same policy, which reports what it would refuse and lets everything through.
 
     To try a policy on real traffic before it may refuse anything: `events.Rejected` are emitted
-    with `shadow=True`. State is shared with the policy given. Only what judges can be shadowed:
-    masking always masks.
+    with `shadow=True`. State is shared with the policy given, and a budget or breaker goes on
+    counting. Only what refuses can be shadowed: masking always masks.
 
     Args:
         policy: one that refuses, such as `validate_output(...)`.
@@ -166,12 +166,12 @@ def shadow(policy: P) -> P:
     if not getattr(policy, "refuses", False):
         name = getattr(policy, "name", type(policy).__name__)
         raise TypeError(
-            f"shadow() takes a policy that judges requests or answers, such as moderate(); {name} "
+            f"shadow() takes a policy that refuses calls, such as moderate(); {name} "
             "refuses nothing that it could let through instead"
         )
     other = copy.copy(policy)
     other.written = "shadow"
-    other.mode = "shadow"
+    other.switched("shadow")
     other.spelled = f"shadow({policy!r})"
     return other
 

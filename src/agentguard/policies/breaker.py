@@ -103,6 +103,7 @@ class Breaker(Policy):
     """
 
     spellings: ClassVar[Mapping[str, str]] = SPELLINGS
+    refuses = True
 
     def __init__(
         self,
@@ -402,6 +403,11 @@ class Breaker(Policy):
     def resume(self) -> Self:
         """End `force_open`, `disable` or `observe_only`: the circuits decide again."""
         return self._switch(None)
+
+    def switched(self, mode: Literal["on", "shadow", "off"]) -> None:
+        """Of `switch`: in shadow the circuits go on counting, off they do not."""
+        super().switched(mode)
+        self._switch({"on": None, "shadow": "observing", "off": "disabled"}[mode])
 
     def _switch(self, mode: Mode | None) -> Self:
         self._mode = mode

@@ -134,6 +134,7 @@ class Budget(Block, Policy):
         "timezone": "tz=",
     }
     needs_model = True
+    refuses = True
 
     def __init__(
         self,
