@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentguard import events
 from agentguard.engine.scope import Block
+from agentguard.telling import dollars, in_words, lasted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from decimal import Decimal
 
     from agentguard.engine.bill import Figures
     from agentguard.engine.records import AttemptRecord, CallRecord
@@ -18,6 +18,20 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 _WIDTH: Final = 30
+
+_DRAWN: Final = (
+    events.CallStarted,
+    events.CallEnded,
+    events.AttemptStarted,
+    events.AttemptEnded,
+    events.Retried,
+    events.LateResult,
+    events.Unpriced,
+    events.BudgetCharged,
+    events.CacheMissed,
+    events.CacheStored,
+)
+"""What the lines of calls and attempts show by themselves, or what is no news."""
 
 
 class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.suppress does
@@ -74,22 +88,21 @@ class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.sup
 
 def _lines(calls: list[CallRecord], indent: str = "") -> Iterator[str]:
     for call in calls:
-        first = _ms(call.first_token) if call.first_token is not None else ""
-        first = f", first content {first}" if first not in {"", _ms(call.duration)} else ""
+        first = lasted(call.first_token) if call.first_token is not None else ""
+        first = f", first content {first}" if first not in {"", lasted(call.duration)} else ""
         served = f", served by {call.served_by}" if call.served_by not in {None, call.name} else ""
         model = f" ({call.model})" if call.model else ""
         if served.endswith(model):
             model = ""
         ending = call.outcome if call.kind is None else f"{call.outcome}: {call.kind}"
         spent = _spent(call.figures)
-        yield f"{indent}{call.name}  {ending}, {_ms(call.duration)}{first}{served}{model}{spent}"
+        yield f"{indent}{call.name}  {ending}, {lasted(call.duration)}{first}{served}{model}{spent}"
         span = call.duration or max((_end(a, call) for a in call.attempts), default=0.0) or 1e-9
         for attempt in call.attempts:
             yield f"{indent}  {_bar(attempt, call, span)} {_told(attempt)}"
         for event in call.events:
-            told = _policy(event)
-            if told:
-                yield f"{indent}  - {told}"
+            if not isinstance(event, _DRAWN):
+                yield f"{indent}  - {in_words(event)}"
         yield from _lines(call.children, indent + "    ")
 
 
@@ -97,15 +110,11 @@ def _spent(figures: Figures) -> str:
     if not figures.total_tokens:
         return ""
     about = "about " if figures.estimated else ""
-    cost = "cost unknown" if figures.cost is None else _dollars(figures.cost)
+    cost = "cost unknown" if figures.cost is None else dollars(figures.cost)
     missing = f" and {figures.unpriced} attempts of unknown cost" if figures.unpriced else ""
     tokens = f"{figures.input_tokens:,} + {figures.output_tokens:,} tokens"
-    saved = f", saved {_dollars(figures.saved)}" if figures.saved else ""
+    saved = f", saved {dollars(figures.saved)}" if figures.saved else ""
     return f", {about}{tokens}, {cost}{missing if figures.cost is not None else ''}{saved}"
-
-
-def _dollars(amount: Decimal) -> str:
-    return f"{'-' if amount < 0 else ''}${abs(amount):f}"
 
 
 def _bar(attempt: AttemptRecord, call: CallRecord, span: float) -> str:
@@ -128,52 +137,5 @@ def _end(attempt: AttemptRecord, call: CallRecord) -> float:
 
 def _told(attempt: AttemptRecord) -> str:
     ending = attempt.outcome if attempt.kind is None else attempt.kind
-    waited = f" after a wait of {_ms(attempt.wait)}" if attempt.wait else ""
-    return f"{attempt.target} #{attempt.number}: {ending}, {_ms(attempt.duration)}{waited}"
-
-
-def _policy(event: events.Event) -> str:  # noqa: C901, PLR0912  a case for each event
-    match event:
-        case events.FellBack(kind=kind, target=target):
-            return f"fell back to {target} ({kind})"
-        case events.GaveUp(reason=reason):
-            return f"gave up: {reason}"
-        case events.CircuitOpened(reason=reason, seconds=seconds):
-            return f"circuit opened for {seconds:g} s: {reason}"
-        case events.CircuitHalfOpened():
-            return "circuit half-open: trial call"
-        case events.CircuitClosed():
-            return "circuit closed"
-        case events.CircuitRejected():
-            return "refused by an open circuit"
-        case events.TimedOut(bound=bound, seconds=seconds):
-            return f"timed out: {bound}={seconds:g} s"
-        case events.Blind(policies=policies):
-            return f"no model call was seen by {', '.join(policies)}"
-        case events.Rejected(policy=policy, what=what, rules=rules, then=then, shadow=shadow):
-            did = "would have refused" if shadow else "refused"
-            follows = "" if shadow or then == "stop" else f", then {then}"
-            return f"{policy} {did} the {what}: {', '.join(rules)}{follows}"
-        case events.PrefixChanged(where=where, position=position, cause=cause):
-            at = "" if position is None else f" from character {position:,}"
-            return f"the prompt keeps changing in {where}{at}{f': {cause}' if cause else ''}"
-        case events.CacheHit(how=how, age=age):
-            return f"answered by the cache: {how}, {_ms(age)} old"
-        case events.CacheSkipped(reason=reason):
-            return f"not kept by the cache: {reason}"
-        case events.Masked(counts=counts):
-            return f"masked {', '.join(f'{n} {kind}' for kind, n in counts.items())}"
-        case events.Unmasked(kind=kind, where=where):
-            return f"not masked: {kind} at {where}"
-        case events.DetectorFailed(detector=detector, error=error, then=then):
-            return f"{detector} failed with {error}: {then}"
-        case events.StoreFailed(store=store, then=then):
-            return f"{store} could not be reached: {then}"
-        case _:
-            return ""
-
-
-def _ms(seconds: float | None) -> str:
-    if seconds is None:
-        return "running"
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
+    waited = f" after a wait of {lasted(attempt.wait)}" if attempt.wait else ""
+    return f"{attempt.target} #{attempt.number}: {ending}, {lasted(attempt.duration)}{waited}"
