@@ -10,7 +10,7 @@ import pytest
 
 import agentguard as ag
 from agentguard import errors, events
-from agentguard.engine.switches import switch_all
+from agentguard.engine.switches import forget_switches, switch_all
 from agentguard.testing import ScriptedModel
 from tests.shapes import Harness, every_shape
 
@@ -19,8 +19,9 @@ BAD = "I will kill you"
 
 @pytest.fixture(autouse=True)
 def _nothing_left() -> Iterator[None]:
-    """Guards are cycles: those of one test, locked ones too, are gone before the next."""
+    """Nothing stays switched; guards are cycles, and locked ones are gone before the next test."""
     yield
+    forget_switches()
     gc.collect()
 
 
