@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING, Final, Protocol
+from weakref import WeakSet
 
 from agentguard.engine.loop import held, in_loop
 from agentguard.engine.lost import lost, settle_lost
 
-__all__ = ["flush"]
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    class Waiting(Hashable, Protocol):
+        """What holds items that are still to be sent: see `exporters.outbox`."""
+
+        name: str
+
+        @property
+        def dropped(self) -> int:
+            """Items that were never delivered."""
+            ...
+
+        def flush(self, timeout: float) -> bool:
+            """Deliver what waits, for at most `timeout` seconds; whether that was all."""
+            ...
+
+
+__all__ = ["flush", "waiting"]
+
+waiting: Final[WeakSet[Waiting]] = WeakSet()
+"""Whoever has to be drained before the process ends."""
 
 
 def flush(timeout: float = 5.0) -> bool:
-    """Settle abandoned streams and wait for clean-up under way; call it at shutdown.
+    """Settle abandoned streams, wait for clean-up under way, and send what exporters hold.
 
-    Never needed for correctness: worker threads are daemons and do not keep a process alive.
+    Call it at shutdown. Never needed for correctness: worker threads are daemons and do not keep a
+    process alive.
 
     Args:
         timeout: seconds to wait at most.
 
     Returns:
-        Whether everything was settled in time. On an event loop it does not wait, since the
-        clean-up runs on that very loop: there write `await asyncio.to_thread(flush)`.
+        Whether everything was settled and sent in time. On an event loop it does not wait, since
+        the clean-up runs on that very loop: there write `await asyncio.to_thread(flush)`.
 
     Examples:
         >>> from agentguard import flush
@@ -31,4 +55,5 @@ def flush(timeout: float = 5.0) -> bool:
     settle_lost()
     while held and time.monotonic() < end and not in_loop():
         time.sleep(0.01)  # the tasks run on the loops of other threads
-    return not held and not lost
+    sent = [each.flush(0 if in_loop() else end - time.monotonic()) for each in tuple(waiting)]
+    return not held and not lost and all(sent)
