@@ -43,6 +43,7 @@ __all__ = [
     "CircuitHalfOpened",
     "CircuitOpened",
     "CircuitRejected",
+    "Delayed",
     "DetectorFailed",
     "Event",
     "FellBack",
@@ -122,6 +123,14 @@ class GaveUp(Event):
 
 
 @dataclass(slots=True)
+class Delayed(Event):
+    """`policy` lets the call wait `wait` seconds before it goes on; of `retry` see `Retried`."""
+
+    policy: str
+    wait: float
+
+
+@dataclass(slots=True)
 class FellBack(Event):
     """`fallback` turned to `target` because what came before failed as `kind`."""
 
@@ -131,11 +140,15 @@ class FellBack(Event):
 
 @dataclass(slots=True)
 class CircuitOpened(Event):
-    """A circuit opened: calls are refused for `seconds`."""
+    """A circuit opened: calls are refused for `seconds`.
+
+    `keyed`: it is one of several that `breaker(key=)` keeps, and `circuit` names its key.
+    """
 
     circuit: str
     reason: str
     seconds: float
+    keyed: bool = False
 
 
 @dataclass(slots=True)
@@ -143,6 +156,7 @@ class CircuitHalfOpened(Event):
     """A circuit lets trial calls through."""
 
     circuit: str
+    keyed: bool = False
 
 
 @dataclass(slots=True)
@@ -150,14 +164,19 @@ class CircuitClosed(Event):
     """A circuit closed: its trial calls succeeded."""
 
     circuit: str
+    keyed: bool = False
 
 
 @dataclass(slots=True)
 class CircuitRejected(Event):
-    """A call was refused by an open circuit, which lets one through in `retry_after` seconds."""
+    """A call was refused by an open circuit, which lets one through in `retry_after` seconds.
+
+    With `shadow` it would have been, and was let through.
+    """
 
     circuit: str
     retry_after: float | None
+    shadow: bool = False
 
 
 @dataclass(slots=True)
@@ -185,13 +204,17 @@ class Unpriced(Event):
 
 @dataclass(slots=True)
 class BudgetCharged(Event):
-    """An attempt ended and `amount` of `unit` was booked; `used` of `limit` is gone then."""
+    """An attempt ended and `amount` of `unit` was booked; `used` of `limit` is gone then.
+
+    `keyed`: the budget is one for each user, tenant or the like, and this was one of them.
+    """
 
     budget: str
     unit: str
     amount: int | Decimal
     used: int | Decimal
     limit: int | Decimal
+    keyed: bool = False
 
 
 @dataclass(slots=True)

@@ -58,8 +58,10 @@ def in_words(event: events.Event) -> str:  # noqa: C901, PLR0912  a case for eac
             return "circuit half-open: trial call"
         case events.CircuitClosed():
             return "circuit closed"
-        case events.CircuitRejected():
-            return "refused by an open circuit"
+        case events.CircuitRejected(shadow=shadow):
+            return f"{'would have been ' if shadow else ''}refused by an open circuit"
+        case events.Delayed(policy=policy, wait=wait):
+            return f"{policy} lets it wait for {lasted(wait)}"
         case events.TimedOut(bound=bound, seconds=seconds):
             return f"timed out: {bound}={seconds:g} s"
         case events.LateResult(attempt=attempt):

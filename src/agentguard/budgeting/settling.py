@@ -198,7 +198,7 @@ def _announce(charge: Charge, unit: str, actual: int, settled: Settled) -> None:
     label, emit = charge.budget.label, charge.call.emit
     used, most = figure(unit, settled.used), figure(unit, settled.limit)
     if actual:
-        emit(events.BudgetCharged, label, unit, figure(unit, actual), used, most)
+        emit(events.BudgetCharged, label, unit, figure(unit, actual), used, most, bool(charge.key))
     if settled.overrun and settled.used > settled.limit:
         over = figure(unit, min(settled.overrun, settled.used - settled.limit))
         emit(events.BudgetOverrun, label, unit, over, used, most)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
+from agentguard import events
 from agentguard.budgeting.charge import Charge
 from agentguard.budgeting.purse import Purse
 from agentguard.budgeting.settling import give_back, settle, settle_late
@@ -52,15 +53,16 @@ class Tab:
                 await charge.set_aside()
                 break
             except BudgetExceeded as error:
-                if not self.made:
-                    if budget.exceeded != "raise":
-                        self.refusal = error
+                if not self.made and budget.exceeded != "raise":
+                    self.refusal = error  # `around` knows what follows
                     raise
-                if budget.exceeded != "wait":
-                    raise
-                pause = await budget.pause(call, error, waited)
+                pause = None
+                if budget.exceeded == "wait":
+                    pause = await budget.pause(call, error, waited)
                 if pause is None:
+                    budget.refused(call, error)
                     raise
+            call.emit(events.Delayed, budget.name, pause)
             await call.runtime.sleep(pause, call.deadline)
             waited += 1
         self.made = charge.granted = True

@@ -215,6 +215,8 @@ async def invoke(call: Call) -> Reply:
 
 async def _stream(attempt: Attempt, iterator: Any) -> Reply:
     runtime = attempt.call.runtime
+    if attempt.record is not None:
+        attempt.record.streamed = True
     if attempt.call.kwargs.get("stream") is not True:
         attempt.call.target.streams = True  # always, not only when it is asked to
     waits = runtime.is_async and hasattr(iterator, "__anext__")

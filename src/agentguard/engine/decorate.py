@@ -280,6 +280,7 @@ async def _hand_over(call: Call, reply: Reply) -> None:
     if reply.source is None:
         _write(call, reply, Outcome("completed", None, reply.attempt))
     else:
+        call.record.streamed = True
         await reply.source.watched_by(functools.partial(_write, call, reply))
 
 

@@ -37,6 +37,7 @@ class AttemptRecord:
         asked: the model that was asked for, where it can be seen.
         provider: "openai", "anthropic" ..., where it can be seen.
         model: that the provider says it served.
+        streamed: whether its answer is a stream; known once the stream is there.
         bill: what it used and cost; None while running.
     """
 
@@ -51,6 +52,7 @@ class AttemptRecord:
         "outcome",
         "provider",
         "started",
+        "streamed",
         "target",
         "wait",
     )
@@ -67,6 +69,7 @@ class AttemptRecord:
         self.asked: str | None = None
         self.provider: str | None = None
         self.model: str | None = None
+        self.streamed = False
         self.bill: Bill | None = None
 
     @property
@@ -103,6 +106,7 @@ class CallRecord:
         started: monotonic seconds.
         duration: seconds, to the end of a stream; None while running.
         first_token: seconds from the call to the first content of the answer returned.
+        streamed: whether the answer returned is a stream; known once it is there.
         attempts: in the order they began.
         children: guarded calls made inside an attempt of this one.
         events: what policies said, in order.
@@ -128,6 +132,7 @@ class CallRecord:
         "served_by",
         "span",
         "started",
+        "streamed",
         "tags",
         "trace",
     )
@@ -153,6 +158,7 @@ class CallRecord:
         self.model: str | None = None
         self.duration: float | None = None
         self.first_token: float | None = None
+        self.streamed = False
         self.attempts: list[AttemptRecord] = []
         self.children: list[CallRecord] = []
         self.events: list[Event] = []

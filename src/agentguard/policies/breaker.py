@@ -171,6 +171,7 @@ class Breaker(Policy):
         self._clocked = self.rules.slow_call_rate is not None
         limit = count("breaker", "max_circuits", max_circuits)
         self._circuits = Circuits(self._make, key, limit, self.terms.single)
+        self._keyed = key is not None
         self._near = self._circuits.by_target.get  # bound once: it is asked on every call
 
     @classmethod
@@ -283,7 +284,7 @@ class Breaker(Policy):
             )
 
     def _refuse(self, call: Call, circuit: Circuit, after: float | None, why: str) -> None:
-        call.emit(events.CircuitRejected, circuit.label, after)
+        call.emit(events.CircuitRejected, circuit.label, after, self._mode == "observing")
         if self._mode != "observing":
             _raise(circuit.label, after, why)
 
@@ -369,11 +370,13 @@ class Breaker(Policy):
         if change is None:
             return
         if change.state == OPEN:
-            call.emit(events.CircuitOpened, circuit.label, change.reason, change.seconds)
+            call.emit(
+                events.CircuitOpened, circuit.label, change.reason, change.seconds, self._keyed
+            )
         elif change.state == CLOSED:
-            call.emit(events.CircuitClosed, circuit.label)
+            call.emit(events.CircuitClosed, circuit.label, self._keyed)
         else:
-            call.emit(events.CircuitHalfOpened, circuit.label)
+            call.emit(events.CircuitHalfOpened, circuit.label, self._keyed)
 
     def open(self, length: float | None = None) -> None:
         """Open all circuits now, for `length` seconds or `reset_timeout`; then trials pass."""

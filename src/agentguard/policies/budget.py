@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
+from agentguard import events
 from agentguard.budgeting.expected import Expected
 from agentguard.budgeting.limits import Limit, figure, units
 from agentguard.budgeting.period import Period
@@ -98,7 +99,8 @@ class Budget(Block, Policy):
         lease: seconds after which what a dead process had set aside is lost. Long streams renew it.
 
     Events:
-        `BudgetCharged`, `BudgetThreshold`, `BudgetOverrun`, `Capped`, `StoreFailed`, `Unpriced`.
+        `BudgetCharged`, `BudgetThreshold`, `BudgetOverrun`, `Capped`, `Rejected`, `Delayed`,
+        `StoreFailed`, `Unpriced`.
 
     Raises:
         errors.BudgetExceeded: nothing fits any more. `.retry_after` says when the budget renews.
@@ -261,11 +263,15 @@ class Budget(Block, Policy):
                 pause = None
                 if self.exceeded == "wait":
                     pause = await self.pause(call, error, waited)
-                    if pause is None:
+                if pause is None:
+                    waits = self.exceeded == "wait"
+                    self.refused(call, error, "stop" if waits else "replace")
+                    if waits:
                         raise
                 del refused
             if pause is None:
                 break
+            call.emit(events.Delayed, self.name, pause)
             await call.runtime.sleep(pause, call.deadline)
             waited += 1
         if self._alternative is not None:
@@ -277,6 +283,10 @@ class Budget(Block, Policy):
         if (target.is_async or target.hands_back) and not call.runtime.is_async:
             await call.runtime.turn(STREAM if target.streams else AWAITABLE)
         return await call.run(target)
+
+    def refused(self, call: Call, error: BudgetExceeded, then: str = "stop") -> None:
+        """Tell the listeners of a refusal."""
+        call.emit(events.Rejected, self.name, "request", (error.unit or "store",), then, False)
 
     async def pause(self, call: Call, error: BudgetExceeded, waited: int) -> float | None:
         """Seconds to wait after a refusal; None where waiting would be in vain.
