@@ -36,6 +36,7 @@ from agentguard.policies.fallback import fallback
 from agentguard.policies.ground import annotate, ground
 from agentguard.policies.mask_pii import mask_pii
 from agentguard.policies.moderate import moderate
+from agentguard.policies.on_event import on_event
 from agentguard.policies.prompt_cache import prompt_cache
 from agentguard.policies.retry import retry
 from agentguard.policies.screen_injection import screen_injection
@@ -88,6 +89,7 @@ __all__ = [
     "mask_pii",
     "moderate",
     "observe",
+    "on_event",
     "prices",
     "prompt_cache",
     "reask",
