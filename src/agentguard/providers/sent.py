@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from agentguard.engine.target import Target
     from agentguard.providers.attached import Attachment
 
-__all__ = ["Change", "Unwalkable", "Where", "rewrite", "rewritten"]
+__all__ = ["MAPPED", "Change", "Unwalkable", "Where", "arguments", "rewrite", "rewritten"]
 
 _PLAN: Final = "sent"
-_MAPPED: Final = ("messages", "system_message", "system_prompt")
+MAPPED: Final = ("messages", "system_message", "system_prompt")
 """What a LangChain agent's ModelRequest sends to the model."""
 
 
@@ -95,9 +95,7 @@ def rewrite(
     Raises:
         Unwalkable: for an argument that contains itself.
     """
-    plan = target.plans.get(_PLAN)
-    if plan is None:
-        plan = target.plans[_PLAN] = _Plan(target)
+    plan = _plan(target)
     walk = Walk(change, attached, pieces)
     known = target.given(kwargs)
     given: list[tuple[tuple[int, int], Any, str | None, Any]] = []
@@ -117,6 +115,26 @@ def rewrite(
     )
 
 
+def arguments(target: Target, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """What a call sends, by name: not the object it is a method of, nor what authorises.
+
+    Args:
+        target: what will be called.
+        args: with which positional arguments.
+        kwargs: with which keyword arguments.
+    """
+    plan = _plan(target)
+    names = [*plan.names, *(f"args[{at}]" for at in range(len(plan.names), len(args)))]
+    given = dict(zip(names, args, strict=False)) | dict(target.given(kwargs))
+    if plan.owner:
+        given.pop(plan.names[0], None)
+    return {
+        name: value
+        for name, value in given.items()
+        if name not in plan.settings and not AUTHORISES.search(name)
+    }
+
+
 def rewritten(value: Any, change: Change) -> Any:
     """Any value with its texts changed: a copy where it has some, sharing what is unchanged.
 
@@ -125,6 +143,13 @@ def rewritten(value: Any, change: Change) -> Any:
         {'TO': ['A', 'B']}
     """
     return Walk(change).value(value, (), None, AS_DATA)
+
+
+def _plan(target: Target) -> _Plan:
+    plan: _Plan | None = target.plans.get(_PLAN)
+    if plan is None:
+        plan = target.plans[_PLAN] = _Plan(target)
+    return plan
 
 
 def _changes(
@@ -148,7 +173,7 @@ def _asked(walk: Walk, request: Any, path: tuple[str | int, ...]) -> Any:
     """A LangChain agent's request of its model, of which the agent's state is no part."""
     known = cast("Mapping[str, Any]", vars(request))
     changes: dict[str, Any] = {}
-    for name in reversed(_MAPPED):
+    for name in reversed(MAPPED):
         if name in known:
             new = walk.field(name, known[name], (*path, name), AS_REQUEST)
             if new is not known[name]:
