@@ -70,9 +70,14 @@ class Listener(Protocol):
 
 @dataclass(slots=True)
 class Event:
-    """Base of all events. `call` is the record of the guarded call that it happened in."""
+    """Base of all events.
+
+    `call` is the record of the guarded call that it happened in, `at` the monotonic seconds at
+    which it was told.
+    """
 
     call: CallRecord
+    at: float = field(default=0.0, init=False, repr=False, compare=False)
 
 
 @dataclass(slots=True)

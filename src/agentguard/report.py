@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from agentguard import events
+from agentguard.engine.arrivals import note_arrivals
 from agentguard.engine.scope import Block
 from agentguard.telling import dollars, in_words, lasted
 
@@ -65,7 +66,8 @@ class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.sup
         """Listen to the calls inside, once, however often it is entered."""
         if self._hear in outer.listeners:
             return outer.within()
-        return outer.within(listeners=(*outer.listeners, self._hear))
+        hooks = outer.hooks if note_arrivals in outer.hooks else (*outer.hooks, note_arrivals)
+        return outer.within(listeners=(*outer.listeners, self._hear), hooks=hooks)
 
     def _hear(self, event: events.Event) -> None:
         if not isinstance(event, events.CallStarted):

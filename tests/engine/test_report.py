@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
+import math
 import threading
 
 import pytest
@@ -438,3 +440,88 @@ def test_abandoned_by_nobody_reading():
         next(Through()(callables("a", "b")["generator"])())
     settle()
     assert r.calls[0].outcome == "abandoned"
+
+
+@pytest.mark.parametrize("shape", STREAMS)
+async def test_arrivals_of_a_stream(shape):
+    """A report knows how many items a stream brought and when, once though reports are nested."""
+    with report(), report() as r:
+        await use(retry(callables("a", "b", "c")[shape]))
+    (attempt,) = r.calls[0].attempts
+    assert attempt.arrivals.count == len(attempt.arrivals) == 3
+    assert sorted(attempt.arrivals) == list(attempt.arrivals)
+    assert all(0 <= seconds <= attempt.duration for seconds in attempt.arrivals)
+
+
+@pytest.mark.parametrize("count", [1, 511, 512, 513, 1024, 1025, 5000])
+def test_arrivals_of_a_long_stream(count):
+    """Of a long stream some hundreds of times are kept, evenly, and all are counted."""
+    with FakeRuntime() as time:
+
+        @retry
+        def ask():
+            for _ in range(count):
+                time.advance(1)
+                yield "a"
+
+        with report() as r:
+            assert len(list(ask())) == count
+    arrivals = r.calls[0].attempts[0].arrivals
+    assert arrivals.count == count
+    assert min(count, 256) <= len(arrivals) <= 512
+    kept = list(arrivals)
+    assert kept[0] == pytest.approx(1)
+    assert {round(b - a) for a, b in itertools.pairwise(kept)} <= {
+        2 ** max(0, math.ceil(math.log2(count / 512)))
+    }
+
+
+def test_nothing_is_kept_of_arrivals_outside_a_report():
+    """A listener that is no report pays for no item."""
+    with Hear() as hear:
+        list(Through()(callables("a", "b")["generator"])())
+    (call,) = {id(event.call): event.call for event in hear.events}.values()
+    assert call.attempts[0].arrivals is None
+
+
+def test_events_have_the_time_at_which_they_were_told():
+    """Each event says when, on the clock of the calls; it is no part of what events compare."""
+    with FakeRuntime() as time:
+
+        @retry(attempts=2, wait=lambda _: 5, budget=None)
+        def ask():
+            time.advance(2)
+            if len(r.calls[0].attempts) < 2:
+                raise ConnectionError
+            return "42"
+
+        with report() as r:
+            ask()
+    (call,) = r.calls
+    assert [(type(each).__name__, round(each.at - call.started)) for each in call.events] == [
+        ("CallStarted", 0),
+        ("AttemptStarted", 0),
+        ("AttemptEnded", 2),
+        ("Retried", 2),
+        ("AttemptStarted", 7),
+        ("AttemptEnded", 9),
+        ("CallEnded", 9),
+    ]
+    assert call.events[0] == events.CallStarted(call)
+
+
+def test_the_attempt_that_a_call_was_made_inside():
+    """A nested call knows the very attempt around it; a call in no other knows none."""
+    inner = Through()(lambda: "a")
+
+    @retry(attempts=2, wait=lambda _: 0, budget=None)
+    def outer():
+        inner()
+        if len(r.calls[0].attempts) < 2:
+            raise ConnectionError
+
+    with report() as r:
+        outer()
+    (call,) = r.calls
+    assert call.inside is None
+    assert [child.inside for child in call.children] == call.attempts

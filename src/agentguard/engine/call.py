@@ -205,6 +205,7 @@ class Call:
 
 def announce(scope: Scope, record: CallRecord, event: Event) -> None:
     """Pass one event to everybody who listens in `scope`."""
+    event.at = clock.monotonic()
     record.events.append(event)
     for listener in scope.listeners:
         try:
@@ -420,8 +421,12 @@ class Attempt:
         record.duration = clock.monotonic() - self.started
         record.first_token = self.first
         record.model = outcome.model
+        record.request_id = self.reading.request_id
         if outcome.error is not None:
-            record.kind = classify(outcome.error).kind
+            failure = classify(outcome.error)
+            record.kind, record.status = failure.kind, failure.status
+            record.error = type(outcome.error).__name__
+            record.request_id = failure.request_id or record.request_id
         record.bill = Bill(self, record, completed=outcome.kind == "completed")
         self.call.emit(events.AttemptEnded, record)
 

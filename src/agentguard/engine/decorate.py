@@ -240,6 +240,8 @@ async def _seeing(call: Call, chain: Next) -> Reply:
 def _begin(name: str, scope: Scope, policies: tuple[Policy, ...]) -> CallRecord:
     parent = None if scope.attempt is None else scope.attempt.call.record
     record = CallRecord(name, clock.monotonic(), scope.tags, parent, policies)
+    if scope.attempt is not None:
+        record.inside = scope.attempt.record
     announce(scope, record, events.CallStarted(record))
     return record
 
@@ -291,7 +293,7 @@ def _write(call: Call, reply: Reply | None, outcome: Outcome) -> None:
     record.outcome = outcome.kind
     record.duration = call.runtime.monotonic() - record.started
     if outcome.error is not None:
-        record.kind = classify(outcome.error).kind
+        record.kind, record.error = classify(outcome.error).kind, type(outcome.error).__name__
     if reply is not None:
         attempt = reply.attempt
         record.served_by, record.model = attempt.call.target.name, attempt.model

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from agentguard.engine import clock
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
 
+    from agentguard.engine.arrivals import Arrivals
     from agentguard.engine.bill import Bill, Figures
     from agentguard.engine.chain import Policy
     from agentguard.errors import Kind
@@ -30,6 +33,9 @@ class AttemptRecord:
         number: 1 for the first try of this target's chain, 2 for its first retry ...
         outcome: "running", "completed", "failed" or "abandoned" (cancelled, or nobody read on).
         kind: of the failure, or None.
+        error: the name of the exception's class, or None.
+        status: the HTTP status of a failure, where there was an answer.
+        request_id: the provider's id of the request, where it told one.
         wait: seconds waited before it.
         started: monotonic seconds.
         duration: seconds, to the end of a stream; None while running.
@@ -38,20 +44,25 @@ class AttemptRecord:
         provider: "openai", "anthropic" ..., where it can be seen.
         model: that the provider says it served.
         streamed: whether its answer is a stream; known once the stream is there.
+        arrivals: when the items of a stream came, while a `report` is around; else None.
         bill: what it used and cost; None while running.
     """
 
     __slots__ = (
+        "arrivals",
         "asked",
         "bill",
         "duration",
+        "error",
         "first_token",
         "kind",
         "model",
         "number",
         "outcome",
         "provider",
+        "request_id",
         "started",
+        "status",
         "streamed",
         "target",
         "wait",
@@ -64,12 +75,16 @@ class AttemptRecord:
         self.started = started
         self.outcome: Ending = "running"
         self.kind: Kind | None = None
+        self.error: str | None = None
+        self.status: int | None = None
+        self.request_id: str | None = None
         self.duration: float | None = None
         self.first_token: float | None = None
         self.asked: str | None = None
         self.provider: str | None = None
         self.model: str | None = None
         self.streamed = False
+        self.arrivals: Arrivals | None = None
         self.bill: Bill | None = None
 
     @property
@@ -101,6 +116,7 @@ class CallRecord:
         name: of the guarded callable.
         outcome: "running", "completed", "failed" or "abandoned".
         kind: of the failure that came out of the call, or None.
+        error: the name of its class, or None.
         served_by: the name of the target whose answer was returned, or None.
         model: that served, where the provider says so.
         started: monotonic seconds.
@@ -112,17 +128,21 @@ class CallRecord:
         events: what policies said, in order.
         tags: the context it was called in.
         parent: the call this one was made inside, or None.
+        inside: the attempt of it that this one was made inside, or None.
         policies: that stand around it, outermost first.
         trace: the id of the trace that it is part of, in hexadecimal, while `trace` is around.
         span: the id of its span there.
     """
 
     __slots__ = (
+        "_id",
         "attempts",
         "children",
         "duration",
+        "error",
         "events",
         "first_token",
+        "inside",
         "kind",
         "model",
         "name",
@@ -147,13 +167,16 @@ class CallRecord:
     ) -> None:
         self.name = name
         self.policies = policies
+        self._id: str | None = None
         self.trace: str | None = None
         self.span: str | None = None
         self.started = started
         self.tags = tags
         self.parent = parent
+        self.inside: AttemptRecord | None = None
         self.outcome: Ending = "running"
         self.kind: Kind | None = None
+        self.error: str | None = None
         self.served_by: str | None = None
         self.model: str | None = None
         self.duration: float | None = None
@@ -164,6 +187,13 @@ class CallRecord:
         self.events: list[Event] = []
         if parent is not None:
             parent.children.append(self)
+
+    @property
+    def id(self) -> str:
+        """Sixteen hexadecimal digits that tell it from every other call."""
+        if self._id is None:
+            self._id = f"{int(clock.now().random() * 2**64):016x}"
+        return self._id
 
     @property
     def figures(self) -> Figures:
