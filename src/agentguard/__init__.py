@@ -35,6 +35,7 @@ from agentguard.policies.cache import cache
 from agentguard.policies.fallback import fallback
 from agentguard.policies.ground import annotate, ground
 from agentguard.policies.mask_pii import mask_pii
+from agentguard.policies.metrics import metrics
 from agentguard.policies.moderate import moderate
 from agentguard.policies.on_event import on_event
 from agentguard.policies.prompt_cache import prompt_cache
@@ -87,6 +88,7 @@ __all__ = [
     "judged",
     "locked",
     "mask_pii",
+    "metrics",
     "moderate",
     "observe",
     "on_event",

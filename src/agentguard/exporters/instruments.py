@@ -167,9 +167,9 @@ INSTRUMENTS: Final[tuple[Instrument, ...]] = (
     ),
     _counter(
         "wait_seconds",
-        "Seconds spent waiting before attempts.",
+        "Seconds spent waiting before attempts, by the policy that waits.",
         name=None,
-        reason=("retry", "budget"),
+        reason=None,
     ),
     _counter("timeouts", "Time bounds that passed.", name=None, bound=None),
     _gauge(

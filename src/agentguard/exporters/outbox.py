@@ -7,16 +7,24 @@ import os
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 from agentguard.engine.flush import waiting
 from agentguard.engine.trouble import trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
-__all__ = ["Outbox"]
+    class Told(Hashable, Protocol):
+        """Who counts what outboxes drop."""
+
+        def dropped(self, exporter: str, /) -> None:
+            """The outbox of this name has dropped an item."""
+            ...
+
+
+__all__ = ["Outbox", "told"]
 
 T = TypeVar("T")
 
@@ -28,6 +36,9 @@ IDLE_SECONDS: Final = 5.0  # without an item, after which the thread ends
 EXIT_SECONDS: Final = 1.0  # what waits is given this long when the process ends
 
 _outboxes: Final[WeakSet[Outbox[Any]]] = WeakSet()
+
+told: Final[WeakSet[Told]] = WeakSet()
+"""Whoever is told of each item that is dropped."""
 
 
 class Outbox(Generic[T]):
@@ -69,13 +80,15 @@ class Outbox(Generic[T]):
     def put(self, item: T) -> bool:
         """Have `item` delivered soon; False when there is no room, and it is dropped."""
         with self._lock:
-            if len(self._items) >= self._size:
-                self.dropped += 1
-                return False
-            self._items.append(item)
-            self._taken += 1
-            if self._thread is None:
-                self._start()
+            full = len(self._items) >= self._size
+            if not full:
+                self._items.append(item)
+                self._taken += 1
+                if self._thread is None:
+                    self._start()
+        if full:
+            self._drop()
+            return False
         if len(self._items) * 2 > self._size:
             self._hurry.set()
         return True
@@ -131,14 +144,19 @@ class Outbox(Generic[T]):
         try:
             self._deliver(item)
         except BaseException as error:
-            with self._lock:
-                self.dropped += 1
+            self._drop()
             if not self._told:
                 self._told = True
                 trouble(
                     f"sending to {self.name}", error, "the item is lost; further ones are counted"
                 )
         self._done += 1
+
+    def _drop(self) -> None:
+        with self._lock:
+            self.dropped += 1
+        for each in tuple(told):
+            each.dropped(self.name)
 
 
 def _at_exit() -> None:

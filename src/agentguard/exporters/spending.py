@@ -1,0 +1,120 @@
+"""Tokens and dollars as metrics: counted at once where that is quick, else on a thread beside.
+
+Price lists take a sixth of a second to load, and an answer that was cut is counted by a tokenizer:
+neither may happen on a caller's event loop. What is known at once is counted at once, and so is not
+lost with a process that ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agentguard.tokens import prices
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from agentguard.engine.bill import Bill
+    from agentguard.engine.records import AttemptRecord
+    from agentguard.events import CacheHit
+    from agentguard.exporters.prometheus import Collectors
+    from agentguard.providers.usage import Usage
+
+__all__ = ["Spending"]
+
+
+class Spending:
+    """Adds bills to the collectors of one registry."""
+
+    def __init__(self, to: Collectors) -> None:
+        self._child = to.child
+        self._later = to.later
+
+    def attempt(self, name: str, model: str, attempt: AttemptRecord, bill: Bill) -> None:
+        """What an attempt used and cost."""
+        if bill.estimated:
+            self._book(self._spent, name, model, bill)
+            return
+        usage = bill.usage
+        if usage is None:
+            if not bill.known:
+                self._child("agentguard_unpriced_attempts_total", name, model).inc()
+            return
+        if attempt.streamed and attempt.outcome == "completed":
+            self._paced(name, model, attempt, usage)
+        if prices.loaded():
+            self._spent(name, model, bill)
+        else:
+            self._book(self._spent, name, model, bill)
+
+    def more(self, name: str, model: str, bill: Bill) -> None:
+        """What a late answer used beyond the bill that was counted when it was given up."""
+        self._book(self._spent, name, model, bill)
+
+    def hit(self, name: str, hit: CacheHit) -> None:
+        """What an answer from a cache saved."""
+        if prices.loaded():
+            self._saved(name, hit)
+        else:
+            self._book(self._saved, name, hit)
+
+    def _book(self, count: Callable[..., None], *what: Any) -> None:
+        """Count it on the other thread."""
+
+        def book() -> None:
+            prices.load()
+            count(*what)
+
+        self._later.put(book)
+
+    def _spent(self, name: str, model: str, bill: Bill) -> None:
+        before = bill.replaces
+        if before is not None and not before.counted:
+            before = None
+        used = dict(_types(bill.usage))
+        known = {} if before is None else dict(_types(before.usage))
+        for kind, tokens in used.items():
+            more = tokens - known.get(kind, 0)  # an estimate may have been too high: counters stay
+            if more > 0:
+                self._child("agentguard_tokens_total", name, model, kind).inc(more)
+        cost = bill.cost
+        if cost is None:
+            if before is None:
+                self._child("agentguard_unpriced_attempts_total", name, model).inc()
+            return
+        cost -= (before and before.cost) or 0
+        if cost > 0:
+            self._child("agentguard_cost_usd_total", name, model).inc(float(cost))
+        saved = bill.saved - (before.saved if before is not None else 0)
+        if saved > 0:
+            self._child("agentguard_saved_usd_total", name, "prompt_cache").inc(float(saved))
+        elif saved < 0:
+            self._child("agentguard_surcharge_usd_total", name).inc(float(-saved))
+
+    def _saved(self, name: str, hit: CacheHit) -> None:
+        saved = hit.saved
+        if saved is not None and saved > 0:
+            self._child("agentguard_saved_usd_total", name, "cache").inc(float(saved))
+
+    def _paced(self, name: str, model: str, attempt: AttemptRecord, usage: Usage) -> None:
+        """Seconds between two output tokens.
+
+        Not where there was reasoning: whether its tokens came before the first content or were
+        part of it cannot be told.
+        """
+        first, duration, tokens = attempt.first_token, attempt.duration, usage.output_tokens
+        if first is None or duration is None or tokens < 2 or usage.reasoning_tokens:
+            return
+        pace = (duration - first) / (tokens - 1)
+        self._child("agentguard_time_per_output_token_seconds", name, model).observe(pace)
+
+
+def _types(usage: Usage | None) -> Iterator[tuple[str, int]]:
+    """Tokens by type, each token in one."""
+    if usage is not None:
+        read, written = usage.cached_tokens, usage.cache_write_tokens
+        yield "input", usage.input_tokens - read - written
+        yield "cache_read", read
+        yield "cache_write", written
+        yield "output", usage.output_tokens - usage.reasoning_tokens
+        yield "reasoning", usage.reasoning_tokens
