@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from agentguard import events
 from agentguard.engine.arrivals import note_arrivals
 from agentguard.engine.scope import Block
-from agentguard.telling import dollars, in_words, lasted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import os
+    from collections.abc import Sequence
 
-    from agentguard.engine.bill import Figures
-    from agentguard.engine.records import AttemptRecord, CallRecord
+    from agentguard.engine.records import CallRecord
     from agentguard.engine.scope import Scope
 
 __all__ = ["report"]
-
-_WIDTH: Final = 30
-
-_DRAWN: Final = (
-    events.CallStarted,
-    events.CallEnded,
-    events.AttemptStarted,
-    events.AttemptEnded,
-    events.Retried,
-    events.LateResult,
-    events.Unpriced,
-    events.BudgetCharged,
-    events.CacheMissed,
-    events.CacheStored,
-)
-"""What the lines of calls and attempts show by themselves, or what is no news."""
 
 
 class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.suppress does
@@ -44,8 +27,12 @@ class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.sup
         calls: one entry for each guarded call that began inside, in order; guarded calls made
             within others are in their `children`. Each has `name`, `outcome` ("completed",
             "failed", "abandoned"), `kind`, `served_by`, `model`, `duration`, `first_token` (in
-            seconds), `usage` and `cost` (those of its children included) and `attempts`, each with
-            `target`, `kind`, `wait`, `duration`, `usage`, `cost`.
+            seconds), `usage` and `cost` (those of its children included), `events` and `attempts`,
+            each with `target`, `kind`, `wait`, `duration`, `usage`, `cost` and, of a stream,
+            `arrivals`: the times at which its items came.
+
+    `print(r)` draws it in a terminal, `r.to_html()` as a page; a notebook shows it by itself. No
+    prompt and no answer is in it.
 
     Examples:
         >>> from agentguard import report, retry
@@ -81,63 +68,44 @@ class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.sup
     def __repr__(self) -> str:
         return f"<report of {len(self.calls)} calls>"
 
+    def __str__(self) -> str:
+        from agentguard.reporting.text import as_text
+
+        return as_text(list(self.calls))
+
+    def to_html(
+        self, path: str | os.PathLike[str] | None = None, *, tags: Sequence[str] = ()
+    ) -> str:
+        """Draw what happened as one page: nothing in it comes from elsewhere, and no script.
+
+        Args:
+            path: of a file to write the page to, too.
+            tags: names of the tags of `context(...)` to show, such as "feature". None are shown
+                unless named here: users and tenants are among them, and a page is passed on.
+
+        Returns:
+            The page.
+
+        Examples:
+            >>> from agentguard import report, retry
+            >>> ask = retry(lambda question: "42")
+            >>> with report() as r:
+            ...     _ = ask("?")
+            >>> r.to_html().startswith("<!doctype html>")
+            True
+        """
+        from agentguard.reporting.html import as_page
+
+        page = as_page(list(self.calls), tags)
+        if path is not None:
+            with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123  pathlib is slow to load
+                file.write(page)
+        return page
+
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001  IPython's protocol
         printer.text(str(self))
 
-    def __str__(self) -> str:
-        return "\n".join(_lines(self.calls)) or "no guarded call was made"
+    def _repr_html_(self) -> str:
+        from agentguard.reporting.html import as_fragment
 
-
-def _lines(calls: list[CallRecord], indent: str = "") -> Iterator[str]:
-    for call in calls:
-        first = lasted(call.first_token) if call.first_token is not None else ""
-        first = f", first content {first}" if first not in {"", lasted(call.duration)} else ""
-        served = f", served by {call.served_by}" if call.served_by not in {None, call.name} else ""
-        model = f" ({call.model})" if call.model else ""
-        if served.endswith(model):
-            model = ""
-        ending = call.outcome if call.kind is None else f"{call.outcome}: {call.kind}"
-        spent = _spent(call.figures)
-        yield f"{indent}{call.name}  {ending}, {lasted(call.duration)}{first}{served}{model}{spent}"
-        span = call.duration or max((_end(a, call) for a in call.attempts), default=0.0) or 1e-9
-        for attempt in call.attempts:
-            yield f"{indent}  {_bar(attempt, call, span)} {_told(attempt)}"
-        for event in call.events:
-            if not isinstance(event, _DRAWN):
-                yield f"{indent}  - {in_words(event)}"
-        yield from _lines(call.children, indent + "    ")
-
-
-def _spent(figures: Figures) -> str:
-    if not figures.total_tokens:
-        return ""
-    about = "about " if figures.estimated else ""
-    cost = "cost unknown" if figures.cost is None else dollars(figures.cost)
-    missing = f" and {figures.unpriced} attempts of unknown cost" if figures.unpriced else ""
-    tokens = f"{figures.input_tokens:,} + {figures.output_tokens:,} tokens"
-    saved = f", saved {dollars(figures.saved)}" if figures.saved else ""
-    return f", {about}{tokens}, {cost}{missing if figures.cost is not None else ''}{saved}"
-
-
-def _bar(attempt: AttemptRecord, call: CallRecord, span: float) -> str:
-    """Waiting as dots, working as blocks, on the time line of the call."""
-    began = attempt.started - call.started
-    start = _place(began, span)
-    wait = _place(began - attempt.wait, span)
-    stop = max(_place(_end(attempt, call), span), start + 1)
-    bar = " " * wait + "." * (start - wait) + "#" * (stop - start)
-    return f"|{bar[:_WIDTH]:<{_WIDTH}}|"
-
-
-def _place(seconds: float, span: float) -> int:
-    return min(_WIDTH - 1, max(0, round(seconds / span * _WIDTH)))
-
-
-def _end(attempt: AttemptRecord, call: CallRecord) -> float:
-    return attempt.started + (attempt.duration or 0.0) - call.started
-
-
-def _told(attempt: AttemptRecord) -> str:
-    ending = attempt.outcome if attempt.kind is None else attempt.kind
-    waited = f" after a wait of {lasted(attempt.wait)}" if attempt.wait else ""
-    return f"{attempt.target} #{attempt.number}: {ending}, {lasted(attempt.duration)}{waited}"
+        return as_fragment(list(self.calls))

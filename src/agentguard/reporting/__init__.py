@@ -1,0 +1,1 @@
+"""How a report is drawn: its lines in time, as text and as HTML."""
