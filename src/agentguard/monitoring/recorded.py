@@ -5,15 +5,24 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from agentguard.exporters.objectives import BURNS
-from agentguard.exporters.promql import Queries, length, ratio
+from agentguard.monitoring.objectives import BURNS
+from agentguard.monitoring.promql import Queries, length, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from agentguard.exporters.objectives import Objectives
+    from agentguard.monitoring.objectives import Objectives
 
-__all__ = ["CACHED", "DURATION", "REQUESTS", "Objective", "Record", "Recorded"]
+__all__ = [
+    "CACHED",
+    "DURATION",
+    "FIRST_TOKEN",
+    "REQUESTS",
+    "TOKENS",
+    "Objective",
+    "Record",
+    "Recorded",
+]
 
 REQUESTS: Final = "agentguard_requests_total"
 DURATION: Final = "agentguard_request_duration_seconds"

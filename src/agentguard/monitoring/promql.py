@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from agentguard.exporters.instruments import INSTRUMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from agentguard.exporters.instruments import Instrument
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Queries", "length", "ratio"]
 
 _NAMED: Final = {each.name: each for each in INSTRUMENTS}
+_OWN: Final = {label for each in INSTRUMENTS for label in each.labels}
 _SIGNS: Final = {
     (False, False): "=",
     (False, True): "=~",
@@ -58,6 +59,10 @@ class Queries:
             LookupError: the definition has no such metric, label or value.
         """
         return self._series(metric, "", where)
+
+    def recorded(self, record: str) -> str:
+        """The series that a rule records."""
+        return f"{record}{{{', '.join(_chosen(self.variables))}}}"
 
     def rate(self, metric: str, window: str, /, *by: str, **where: Where) -> str:
         """What is added to a counter in a second, on average over `window`."""
@@ -104,7 +109,8 @@ class Queries:
         instrument = _NAMED[metric]
         if bool(part) != (instrument.kind == "histogram"):
             raise LookupError(f"{metric} is a {instrument.kind}: it has no series {metric}{part}")
-        matchers = [f'{each}=~"${each}"' for each in self.variables if self._has(instrument, each)]
+        added = (each for each in self.variables if each in instrument.labels or each not in _OWN)
+        matchers = _chosen(added)
         matchers += [_matcher(instrument, label, value) for label, value in where.items()]
         return f"{metric}{part}{{{', '.join(matchers)}}}" if matchers else f"{metric}{part}"
 
@@ -125,18 +131,14 @@ class Queries:
 
     def _by(self, metric: str, by: tuple[str, ...]) -> str:
         for label in by:
-            if not self._has(_NAMED[metric], label):
+            if label not in _NAMED[metric].labels and label != "le":
                 raise LookupError(f"{metric} has no label {label}")
         kept = (*self.targets, *by)
         return f" by ({', '.join(kept)})" if kept else ""
 
-    def _has(self, instrument: Instrument, label: str) -> bool:
-        return (
-            label in instrument.labels
-            or label in self.targets
-            or label == "job"
-            or (label == "le" and instrument.kind == "histogram")
-        )
+
+def _chosen(variables: Iterable[str]) -> list[str]:
+    return [f'{each}=~"${each}"' for each in variables]
 
 
 def _matcher(instrument: Instrument, label: str, value: Where) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from agentguard.exporters.objectives import BURNS, DAY, HOUR
-from agentguard.exporters.recorded import CACHED, REQUESTS
+from agentguard.monitoring.objectives import BURNS, DAY, HOUR
+from agentguard.monitoring.recorded import CACHED, REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agentguard.exporters.objectives import Burn
-    from agentguard.exporters.recorded import Objective, Recorded
+    from agentguard.monitoring.objectives import Burn
+    from agentguard.monitoring.recorded import Objective, Recorded
 
 __all__ = ["ALERTS", "Alert", "Alerting", "Condition"]
 

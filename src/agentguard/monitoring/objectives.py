@@ -41,7 +41,7 @@ BURNS: Final = (
 
 
 def _number(default: float, about: str) -> Any:
-    return field(default=default, metadata={"help": about})
+    return field(default=float(default), metadata={"help": about})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +77,7 @@ class Objectives:
         ValueError: an alert could never fire, or never be right; the message says what to write.
 
     Examples:
-        >>> from agentguard.exporters.objectives import Objectives
+        >>> from agentguard.monitoring.objectives import Objectives
         >>> Objectives(success=0.995).success
         0.995
     """

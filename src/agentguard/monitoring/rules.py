@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from agentguard.exporters.alerting import ALERTS, Alert, Alerting
-from agentguard.exporters.objectives import Objectives
-from agentguard.exporters.promql import length
-from agentguard.exporters.recorded import Record, Recorded
+from agentguard.monitoring.alerting import ALERTS, Alert, Alerting
+from agentguard.monitoring.objectives import Objectives
+from agentguard.monitoring.promql import length
+from agentguard.monitoring.recorded import Record, Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ def recording(goal: Objectives | None = None) -> dict[str, Any]:
         goal: what is promised; the defaults where left out.
 
     Examples:
-        >>> from agentguard.exporters.rules import recording
+        >>> from agentguard.monitoring.rules import recording
         >>> recording()["groups"][0]["rules"][0]["record"]
         'job_name:agentguard_request_errors:ratio_rate5m'
     """
@@ -37,7 +37,7 @@ def alerting(goal: Objectives | None = None) -> dict[str, Any]:
         goal: what is promised; the defaults where left out.
 
     Examples:
-        >>> from agentguard.exporters.rules import alerting
+        >>> from agentguard.monitoring.rules import alerting
         >>> alerting()["groups"][0]["rules"][0]["alert"]
         'AgentguardErrorBurn'
     """
