@@ -63,9 +63,10 @@ def test_quiet_lines_are_not_shown(engine):
     assert sieve.stretches(QUIET + "paid on 2026-03-02, thanks.\n" + QUIET) == []
 
 
-def test_short_texts_are_shown_whole(engine):
-    """What is short is searched sooner than sieved."""
-    assert sieve.stretches("jane") == [(0, 4)]
+def test_short_texts_are_sieved_too(engine):
+    """Most have no sign of anything; one that has is shown."""
+    assert sieve.stretches("jane") == []
+    assert sieve.stretches("jane@example.com") == [(0, 16)]
 
 
 def test_open_private_keys_are_shown_whole(engine):

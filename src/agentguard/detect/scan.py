@@ -17,13 +17,22 @@ if TYPE_CHECKING:
 
     from agentguard.detect.found import Detector
 
-__all__ = ["Scan"]
+__all__ = ["Scan", "rules_out"]
 
 _CONTEXT: Final = cuts.BEFORE + 32
 """Characters of the original: what is invisible among them leaves enough to look at."""
 
 Part = tuple[str, list[Found]]
 """A part of the text, and what is in it; places are counted from its beginning."""
+
+
+def rules_out(text: str) -> bool:
+    """Whether nothing that is built in finds anything in a text, by its signs alone.
+
+    Args:
+        text: the whole. Of a long one it is not known.
+    """
+    return len(text) <= cuts.LONGEST and not stretches(text)
 
 
 class Scan:
@@ -63,6 +72,15 @@ class Scan:
             at += end
         self._rest = rest[at:]
 
+    def whole(self, text: str) -> Iterator[Part]:
+        """A text that is complete: the same is found as when it comes in pieces."""
+        if len(text) <= cuts.LONGEST:
+            if text:
+                yield self._search(text)
+            return
+        yield from self.feed(text)
+        yield from self.flush()
+
     def flush(self) -> Iterator[Part]:
         """The text is complete: what was left."""
         rest, self._rest = self._rest, ""
@@ -86,7 +104,9 @@ class Scan:
 
     def _searched(self, text: str) -> Iterator[Found]:
         """What the detectors that are built in find, of all lines that hold a sign at once."""
-        lines = list(stretches(text))
+        lines = stretches(text)
+        if not lines:
+            return
         firsts = [max(0, low - _CONTEXT) for low, _ in lines]
         seen = view(
             "".join(text[first:high] for first, (_, high) in zip(firsts, lines, strict=True))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from agentguard.detect import view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["stretches"]
 
@@ -54,7 +54,6 @@ _DAY: Final = re.compile(
 )
 _DIGITS: Final = re.compile(rb"[0-9](?:%b{0,3}[0-9]){6}|[0-9]\.[0-9]{1,3}\.[0-9]" % _BETWEEN)
 _PRIVATE_KEY: Final = "-----BEGIN "
-_SHORT: Final = 512
 _NEAR: Final = 96
 
 
@@ -83,11 +82,11 @@ def _korean() -> re.Pattern[str]:
 
 def stretches(text: str) -> list[tuple[int, int]]:
     """Where in `text` something may be found: whole lines, in order, near ones joined."""
-    if len(text) < _SHORT or _PRIVATE_KEY in text:
+    if _PRIVATE_KEY in text:
         return [(0, len(text))]
     signs = _signs()
-    lines = _by_bytes(text) if signs is None else _by_signs(text, signs)
-    return list(_joined(sorted(lines)))
+    lines = sorted(_by_bytes(text) if signs is None else _by_signs(text, signs))
+    return list(_joined(lines)) if lines else lines
 
 
 def _by_signs(text: str, signs: Any) -> Iterator[tuple[int, int]]:
@@ -111,29 +110,31 @@ def _by_bytes(text: str) -> set[tuple[int, int]]:
     plain = text.encode("ascii", "replace")  # a byte a character
     lines: set[tuple[int, int]] = set()
     for table, row in _ROWS:
-        found = _lines(text, plain.translate(table).find, (row,))
-        if table is _NUMBER:
-            found = (x for x in found if _DIGITS.search(_DAY.sub(b"#", plain[x[0] : x[1]])))
+        found = _lines(text, plain.translate(table), (row,))
+        if found and table is _NUMBER:
+            found = [x for x in found if _DIGITS.search(_DAY.sub(b"#", plain[x[0] : x[1]]))]
         lines.update(found)
-    lines.update(_lines(text, plain.find, _MARKS))
-    named = set(_lines(text, plain.translate(_SMALL).find, _NAMES))
+    lines.update(_lines(text, plain, _MARKS))
+    named = set(_lines(text, plain.translate(_SMALL), _NAMES))
     if not text.isascii() or "\\" in text:
         for odd in (view.PLAIN, _korean()):
             named.update(_matched(text, odd))
-    lines.update(named, ((end, text.find("\n", end) + 1 or len(text)) for _, end in named))
+    if named:
+        lines.update(named, ((end, text.find("\n", end) + 1 or len(text)) for _, end in named))
     return lines
 
 
-def _lines(
-    text: str, find: Callable[[Any, int], int], signs: Sequence[str | bytes]
-) -> Iterator[tuple[int, int]]:
-    """Every line that holds one of the signs, which `find` looks for."""
+def _lines(text: str, signs_of: bytes, signs: Sequence[bytes]) -> Sequence[tuple[int, int]]:
+    """Every line of the text that holds one of the signs, in what it was made into."""
+    lines: list[tuple[int, int]] = []
     for sign in signs:
-        at = find(sign, 0)
-        while at >= 0:
-            high = text.find("\n", at) + 1 or len(text)
-            yield text.rfind("\n", 0, at) + 1, high
-            at = find(sign, high)
+        if sign in signs_of:  # most texts hold none, and this is how to hear it soonest
+            at = signs_of.find(sign)
+            while at >= 0:
+                high = text.find("\n", at) + 1 or len(text)
+                lines.append((text.rfind("\n", 0, at) + 1, high))
+                at = signs_of.find(sign, high)
+    return lines
 
 
 def _matched(text: str, odd: re.Pattern[str]) -> Iterator[tuple[int, int]]:

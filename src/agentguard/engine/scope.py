@@ -105,19 +105,21 @@ class Scope:
 
     def within(self, **changes: Any) -> Scope:
         """A scope like this one but for `changes`."""
-        kept: dict[str, Any] = {
-            "tags": self.tags,
-            "deadline": self.deadline,
-            "listeners": self.listeners,
-            "policies": self.policies,
-            "hooks": self.hooks,
-            "attempt": self.attempt,
-            "bypass": self.bypass,
-            "caching": self.caching,
-            "vault": self.vault,
-            "known": self.known,
-        }
-        return Scope(**(kept | changes))
+        other = Scope.__new__(Scope)  # every guarded call inside another makes one
+        other.tags = self.tags
+        other.deadline = self.deadline
+        other.listeners = self.listeners
+        other.policies = self.policies
+        other.hooks = self.hooks
+        other.attempt = self.attempt
+        other.bypass = self.bypass
+        other.caching = self.caching
+        other.vault = self.vault
+        other.known = self.known
+        other.outer = other.block = None
+        for name, value in changes.items():
+            setattr(other, name, value)
+        return other
 
 
 def listening(scope: Scope, policies: Iterable[Policy]) -> Scope:

@@ -56,19 +56,33 @@ class Finder:
         """
         before = f"{label}: " if label else ""
         skip = len(before)
-        search = self.search()
-        for parts in (search.feed(before + text), search.flush()):
-            for part, found in parts:
-                if skip >= len(part):
-                    skip -= len(part)
-                    continue
-                moved = [
-                    each._replace(start=each.start - skip, end=each.end - skip)
-                    for each in found
-                    if each.start >= skip
-                ]
-                yield part[skip:], moved
-                skip = 0
+        for part, found in self.search().whole(before + text):
+            if skip >= len(part):
+                skip -= len(part)
+                continue
+            moved = [
+                each._replace(start=each.start - skip, end=each.end - skip)
+                for each in found
+                if each.start >= skip
+            ]
+            yield part[skip:], moved
+            skip = 0
+
+    def rules_out(self, text: str, label: str | None = None) -> bool:
+        """Whether a look at its signs is enough to know that nothing is in a text: most have none.
+
+        Args:
+            text: the whole.
+            label: the name of the field that it stands in.
+        """
+        from agentguard.detect.scan import rules_out
+
+        if self._detectors:
+            return False
+        try:
+            return rules_out(f"{label}: {text}" if label else text)
+        except Exception:
+            return False  # a search fails in the same way, and tells of it
 
     def search(self) -> Search:
         """A search of one text that arrives in pieces."""
@@ -101,6 +115,11 @@ class Search:
         if self._on_error is not None:
             self._pending += text
         yield from self._told(self._scan.feed(text))
+
+    def whole(self, text: str) -> Iterator[Part]:
+        """A text that is complete, in parts."""
+        self._pending = text
+        yield from self._told(self._scan.whole(text))
 
     def flush(self) -> Iterator[Part]:
         """The text is complete: the parts that are left."""

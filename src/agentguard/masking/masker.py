@@ -105,7 +105,7 @@ class Masker:
         vault: Vault | None = None,
         *,
         labels: Sequence[str | None] | None = None,
-        where: Sequence[str | None] | None = None,
+        where: Sequence[object] | None = None,
     ) -> tuple[list[str], Vault]:
         """The texts of one request, masked: placeholders are none that any of the texts contains.
 
@@ -114,7 +114,7 @@ class Masker:
             vault: one to go on with.
             labels: of each text the name of the field that it stands in, or None: it tells an
                 account number from another number, as it does in front of a value in a text.
-            where: of each text its place, for the findings of "block".
+            where: of each text its place, or None, for the findings of "block".
         """
         given: Any = (texts,) if isinstance(texts, (str, bytes)) else texts
         for each in given:
@@ -129,10 +129,11 @@ class Masker:
             [*self._finder.parts(text, label)] for text, label in zip(texts, labels, strict=True)
         ]
         self._check(zip(where, found, strict=True))
-        between = (piece for parts in found for part in parts for piece in _between(*part))
         kinds = {each.type for parts in found for _, hits in parts for each in hits}
-        if kinds:
-            vault.reserve(between, kinds)
+        if not kinds:
+            return [*texts], vault
+        between = (piece for parts in found for part in parts for piece in _between(*part))
+        vault.reserve(between, kinds)
         return [
             "".join([self.masked(part, vault) for part in parts]) if any(h for _, h in parts) else t
             for t, parts in zip(texts, found, strict=True)
@@ -184,12 +185,14 @@ class Masker:
         # Raised out here it has no context, which would quote the value.
         raise MaskingFailed("a function given as strategy", failed)
 
-    def _check(self, texts: Iterable[tuple[str | None, Sequence[Part]]]) -> None:
+    def _check(self, texts: Iterable[tuple[object, Sequence[Part]]]) -> None:
         findings: list[Finding] = []
-        for where, parts in texts:
+        for place, parts in texts:
             at = 0
             for text, found in parts:
-                findings += self.refused((text, found), where, at)
+                if found:
+                    where = None if place is None else str(place)
+                    findings += self.refused((text, found), where, at)
                 at += len(text)
         if findings:
             raise InputRejected(refusal(findings, "text"), findings=findings)

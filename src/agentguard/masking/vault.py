@@ -46,7 +46,7 @@ class Vault:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._numbers: dict[tuple[str, str], int] = {}  # by type and what its spellings share
-        self._last: Counter[str] = Counter()
+        self._last: dict[str, int] = {}
         self._taken: set[str] = set()  # what texts contained before anything was masked
         self._withheld: set[tuple[str, str]] = set()
         self.live = placeholder.Live()
@@ -56,6 +56,11 @@ class Vault:
         """How many values of each type it can restore."""
         with self._lock:
             return self._counts()
+
+    @property
+    def size(self) -> int:
+        """How many values it can restore."""
+        return len(self._numbers) - len(self._withheld)
 
     def restore(self, text: str) -> str:
         """The text with the values that its placeholders stand for, also where a model changed them.
@@ -94,7 +99,7 @@ class Vault:
         with self._lock:
             number = self._numbers.get(key)
             if number is None:
-                number = self._last[name] + 1
+                number = self._last.get(name, 0) + 1
                 while not self._taken.isdisjoint(placeholder.names(name, number)):
                     number += 1
                 self._numbers[key] = self._last[name] = number

@@ -32,13 +32,15 @@ class Texts:
         attachments: what is no text, and goes out as it is.
     """
 
-    __slots__ = ("_places", "_walk", "attachments")
+    __slots__ = ("_given", "_places", "_read", "_walk", "attachments")
 
-    def __init__(self, walk: Callable[[Change, bool], Any]) -> None:
+    def __init__(self, walk: Callable[[Change, bool], Any], given: Any) -> None:
         self._walk = walk
+        self._given = given
         self._places: dict[tuple[str, str | None], Where] = {}
         self.attachments: list[Attachment] = []
-        walk(self._note, True)  # which tells of attachments
+        # Tells of attachments; in place of what is read only later, a generator, stands another.
+        self._read = walk(self._note, True) is given
 
     @classmethod
     def of_call(cls, call: Call, pieces: Callable[[Any], Any]) -> Texts:
@@ -49,14 +51,14 @@ class Texts:
             pieces: what an argument becomes that brings its text in pieces.
         """
         attachments: list[Attachment] = []
+        given = call.args, call.kwargs
 
         def walk(change: Change, first: bool) -> Any:  # noqa: FBT001
             told = attachments.append if first else None
-            return rewrite(
-                call.target, call.args, call.kwargs, change, attached=told, pieces=pieces
-            )
+            new = rewrite(call.target, *given, change, attached=told, pieces=pieces)
+            return given if new[0] is given[0] and new[1] is given[1] else new
 
-        texts = cls(walk)
+        texts = cls(walk, given)
         texts.attachments = attachments
         return texts
 
@@ -67,7 +69,7 @@ class Texts:
         Args:
             value: anything.
         """
-        return cls(lambda change, _: rewritten(value, change))
+        return cls(lambda change, _: rewritten(value, change), value)
 
     @property
     def size(self) -> int:
@@ -83,16 +85,21 @@ class Texts:
             count: whether anybody wants to know how many.
         """
         asked = [*self._places]
+        finder = masker.finder()
+        if self._read and all(finder.rules_out(text, _words(label)) for text, label in asked):
+            return self._given, Counter()
         told, _ = masker.mask_all(
             [text for text, _ in asked],
             vault,
             labels=[_words(label) for _, label in asked],
-            where=[str(where) for where in self._places.values()],
+            where=[*self._places.values()],
         )
         table = {key: new for key, new in zip(asked, told, strict=True) if new != key[0]}
+        if not table and self._read:
+            return self._given, Counter()
         counts: Counter[str] = Counter()
         for text, label in table if count else ():
-            for _, found in masker.finder().parts(text, _words(label)):
+            for _, found in finder.parts(text, _words(label)):
                 counts.update(each.type for each in found)
 
         def change(text: str, where: Where) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import weakref
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from agentguard.engine.scope import surrounding
@@ -19,22 +21,26 @@ from agentguard.masking.vault import Vault
 from agentguard.providers.sent import rewritten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from agentguard.policies.mask_pii import MaskPII
 
-__all__ = ["cover", "is_traced"]
+__all__ = ["already_masked", "cover", "is_traced", "mask_client"]
 
 _SWITCHES: Final = tuple(
     f"{vendor}_TRACING{version}" for vendor in ("LANGSMITH", "LANGCHAIN") for version in ("_V2", "")
 )
+_raw: Final[Mapping[Any, Any]] = getattr(os.environ, "_data", os.environ)
+_KEYS: Final = frozenset((*_SWITCHES, *map(str.encode, _SWITCHES)))
 _policies: Final[weakref.WeakSet[MaskPII]] = weakref.WeakSet()
+_is_masked: Final[ContextVar[bool]] = ContextVar("agentguard masked", default=False)
 _HIDERS: Final = ("_hide_inputs", "_hide_outputs", "_hide_metadata")
 
 
 def is_traced() -> bool:
     """Whether the environment switches LangSmith's tracing on."""
-    return any(os.environ.get(name) == "true" for name in _SWITCHES)
+    # Asked before every call: `os.environ.get` takes a microsecond for each name that is not set.
+    return not _KEYS.isdisjoint(_raw) and any(os.environ.get(name) == "true" for name in _SWITCHES)
 
 
 def cover(policy: MaskPII) -> None:
@@ -48,12 +54,19 @@ def cover(policy: MaskPII) -> None:
     try:
         from langsmith import run_trees
 
-        client: Any = run_trees.get_cached_client()
+        mask_client(run_trees.get_cached_client())
     except ImportError:
         return  # nothing can be traced
     except Exception as error:
         trouble("reaching LangSmith's client", error)
-        return
+
+
+def mask_client(client: Any) -> None:
+    """Have a client mask what it sends, from here on; once is enough.
+
+    Args:
+        client: a `langsmith.Client`.
+    """
     hiders = {name: getattr(client, name) for name in _HIDERS}
     if client._anonymizer is None and any(map(callable, hiders.values())):  # noqa: SLF001
         for name, hides in hiders.items():  # an anonymizer would stand before them
@@ -61,6 +74,16 @@ def cover(policy: MaskPII) -> None:
                 setattr(client, name, _Anonymizer(hides or None))
     elif not isinstance(client._anonymizer, _Anonymizer):  # noqa: SLF001
         client._anonymizer = _Anonymizer(client._anonymizer)  # noqa: SLF001
+
+
+@contextmanager
+def already_masked() -> Iterator[None]:
+    """Inside, a client is handed nothing but what is masked, which takes its time only once."""
+    token = _is_masked.set(True)
+    try:
+        yield
+    finally:
+        _is_masked.reset(token)
 
 
 class _Anonymizer:
@@ -71,6 +94,8 @@ class _Anonymizer:
 
     def __call__(self, data: Any) -> Any:
         told = data if self._before is None else self._before(data)
+        if _is_masked.get():
+            return told
         detectors = [each for policy in _policies for each in policy.detectors]
         masker, vault = Masker(detectors=detectors, known=surrounding().known), Vault()
         try:

@@ -180,7 +180,7 @@ class MaskPII(Block, Policy):
         if self.masks_answers:
             masker = self._for(call)
             await call.runtime.blocking(reply.transform, lambda: Masking(masker, vault))
-        if self.restores and (vault.counts or reply.source is not None):
+        if self.restores and (vault.size or reply.source is not None):
             put_back(reply, vault)
         return reply
 
@@ -263,7 +263,7 @@ class MaskPII(Block, Policy):
 
     async def _masked(self, call: Call, vault: Vault) -> Call:
         """The call with masked arguments, in a scope that says so."""
-        if sum(vault.counts.values()) > MOST_VALUES:
+        if vault.size > MOST_VALUES:
             reason = f"its conversation has more than {MOST_VALUES:,} values: begin another"
             call.reject(self, [Finding("conversation_full", reason)])
         masker = self._for(call)

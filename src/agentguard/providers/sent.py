@@ -16,7 +16,7 @@ from agentguard.providers.sent_names import AUTHORISES, CONVERSATION, OPENING
 from agentguard.providers.sent_walk import AS_DATA, AS_REQUEST, Change, Unwalkable, Walk, Where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from agentguard.engine.target import Target
     from agentguard.providers.attached import Attachment
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["MAPPED", "Change", "Unwalkable", "Where", "arguments", "rewrite", "rewritten"]
 
 _PLAN: Final = "sent"
+_MOST: Final = 64  # ways of calling one target whose order is known
 MAPPED: Final = ("messages", "system_message", "system_prompt")
 """What a LangChain agent's ModelRequest sends to the model."""
 
@@ -39,7 +40,7 @@ class _Plan:
         settings: arguments of a framework, which are not sent.
     """
 
-    __slots__ = ("mode", "names", "order", "owner", "settings")
+    __slots__ = ("_read", "mode", "names", "order", "owner", "settings")
 
     def __init__(self, target: Target) -> None:
         fn = target.fn
@@ -58,6 +59,35 @@ class _Plan:
         holder = read(fn, "__self__")
         runs = holder is not None and hasattr(type(holder), "invoke")
         self.settings = frozenset({"config", "run_manager"} if runs else {"run_manager"})
+        self._read: dict[tuple[int, tuple[str, ...]], list[tuple[int | str, str | None]]] = {}
+
+    def reading(self, count: int, names: tuple[str, ...]) -> list[tuple[int | str, str | None]]:
+        """What of a call is sent, in the order in which it is read: argument and name.
+
+        Args:
+            count: of its positional arguments.
+            names: of its keyword arguments.
+        """
+        known = self._read.get((count, names))
+        if known is None:
+            given: list[tuple[int | str, str | None]] = [
+                (at, self.names[at] if at < len(self.names) else None)
+                for at in range(self.owner, count)
+            ]
+            given += [(name, name) for name in names]
+            ranks = {
+                each: self.rank(each[1], at if isinstance(each[0], int) else len(self.order) + at)
+                for at, each in enumerate(given, self.owner)
+            }
+            known = [
+                each
+                for each in sorted(given, key=ranks.__getitem__)
+                if each[1] is None or not (each[1] in self.settings or AUTHORISES.search(each[1]))
+            ]
+            if len(self._read) >= _MOST:
+                self._read.clear()
+            self._read[count, names] = known
+        return known
 
     def rank(self, name: str | None, position: int) -> tuple[int, int]:
         """What is read first comes first."""
@@ -98,15 +128,7 @@ def rewrite(
     plan = _plan(target)
     walk = Walk(change, attached, pieces)
     known = target.given(kwargs)
-    given: list[tuple[tuple[int, int], Any, str | None, Any]] = []
-    for position, value in enumerate(args):
-        name = plan.names[position] if position < len(plan.names) else None
-        if position or not plan.owner:
-            given.append((plan.rank(name, position), position, name, value))
-    for position, (name, value) in enumerate(known.items(), len(args)):
-        given.append((plan.rank(name, len(plan.order) + position), name, name, value))
-    given.sort(key=lambda each: each[0])
-    changed = dict(_changes(walk, plan, given))
+    changed = dict(_changes(walk, plan, args, known))
     if not changed:
         return args, kwargs
     return (
@@ -153,11 +175,10 @@ def _plan(target: Target) -> _Plan:
 
 
 def _changes(
-    walk: Walk, plan: _Plan, given: Iterable[tuple[Any, ...]]
-) -> Iterable[tuple[Any, Any]]:
-    for _, key, name, value in given:
-        if name is not None and (name in plan.settings or AUTHORISES.search(name)):
-            continue
+    walk: Walk, plan: _Plan, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Iterator[tuple[Any, Any]]:
+    for key, name in plan.reading(len(args), tuple(kwargs)):
+        value = kwargs[key] if isinstance(key, str) else args[key]
         path = (name,) if name is not None else ("args", key)
         if type(value).__name__ == "ModelRequest" and hasattr(value, "system_message"):
             new = _asked(walk, value, path)
