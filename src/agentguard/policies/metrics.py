@@ -146,7 +146,7 @@ class Metrics(Policy):
     def explain(self) -> Sequence[tuple[str, object]]:
         """Its name, where it counts, and what it tells apart."""
         return [
-            ("name", self.label or "that of the callable"),
+            ("label", self.label or "that of the callable"),
             ("registry", "given" if self._own_registry else "prometheus-client's own"),
             ("models", _shown(self.models)),
             ("targets", _shown(self.targets)),
