@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agentguard.engine.reply import Reply
     from agentguard.engine.runtime import Runtime
     from agentguard.engine.scope import Scope
+    from agentguard.engine.surround import Enter
     from agentguard.engine.target import Target
     from agentguard.engine.verdict import Finding, Then
     from agentguard.events import Event
@@ -235,6 +236,7 @@ class Attempt:
         told_inside: whether a guarded call made inside it has told its usage, which then is its own.
         looked_at: whether anybody has asked for `reading`, perhaps before there was an answer.
         items: who sees each item of its stream, or None.
+        around: what is set around each step of its target, or None.
     """
 
     __slots__ = (
@@ -242,6 +244,7 @@ class Attempt:
         "_ends",
         "_lates",
         "_reading",
+        "around",
         "call",
         "first",
         "items",
@@ -269,6 +272,7 @@ class Attempt:
         self._ends: list[OutcomeHook] | None = None
         self._lates: list[LateHook] | None = None
         self.items: list[ItemHook] | None = None
+        self.around: list[Enter] | None = None
         self._reading: Reading | None = None
 
     @property
@@ -322,6 +326,17 @@ class Attempt:
         if self.items is None:
             self.items = []
         self.items.append(hook)
+
+    def surround(self, enter: Enter) -> None:
+        """Have `enter()` called before each step of its target, and what that returns after it.
+
+        A step is the call, each pull of its stream, and its closing: in the thread or task where it
+        is made, and not while the stream's reader is at work. For context variables of a tracer,
+        say. What either raises is logged.
+        """
+        if self.around is None:
+            self.around = []
+        self.around.append(enter)
 
     def on_late(self, hook: LateHook) -> None:
         """Have `hook(attempt)` called when an answer comes after this attempt was given up.

@@ -9,6 +9,7 @@ from agentguard.engine.call import Attempt, Outcome
 from agentguard.engine.metered import followed, metered, unmetered
 from agentguard.engine.reply import Reply, Source
 from agentguard.engine.runtime import PLAIN, Runtime
+from agentguard.engine.surround import within
 from agentguard.providers.shapes import is_stream, shape_of
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ async def _stream(attempt: Attempt, iterator: Any) -> Reply:
     if attempt.call.kwargs.get("stream") is not True:
         attempt.call.target.streams = True  # always, not only when it is asked to
     waits = runtime.is_async and hasattr(iterator, "__anext__")
-    step = iterator.__anext__ if waits else iterator.__next__
+    step = within(attempt, iterator.__anext__ if waits else iterator.__next__, waits=waits)
     if attempt.items is not None:
         step = followed(attempt, attempt.items, step, waits)
     source = Source(attempt, iterator, unmetered(attempt, step, waits) if attempt.metered else step)

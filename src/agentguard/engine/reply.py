@@ -18,13 +18,14 @@ from agentguard.engine.drive import Ended, drive
 from agentguard.engine.limits import Deadline, narrower
 from agentguard.engine.loop import finish_later
 from agentguard.engine.marks import leave_partial, note
+from agentguard.engine.surround import awaited_within
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Partial, StreamTruncated, Timeout
 from agentguard.providers.shapes import shape_of
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
     from agentguard.engine.call import Attempt, OutcomeHook
     from agentguard.engine.channels import Step
@@ -282,7 +283,7 @@ class Source:
                         item = await item
                     step = None
                     if self.outcome is not None:  # closed meanwhile by another thread or task
-                        await runtime.close(self.iterator)
+                        await self._closing()
                         return Ended()
                     if type(item) is Ended:
                         await self._end(item)
@@ -358,9 +359,14 @@ class Source:
     def left_behind(self, job: Job) -> None:
         """A worker that was given up came back with an item: close what it was reading."""
         try:
-            drive(self.runtime.close(self.iterator))
+            drive(self._closing())
         except Exception as error:
             trouble("closing a stream whose time was up", error)
+
+    def _closing(self) -> Coroutine[Any, Any, None]:
+        closing = self.runtime.close(self.iterator)
+        attempt = self.attempt
+        return closing if attempt.around is None else awaited_within(attempt, closing)
 
     def _ask(self, step: Callable[[], Any]) -> Any:
         """The next item of a stream that is bounded or held; in async mode, to be awaited."""
@@ -446,13 +452,13 @@ class Source:
         wait = outcome.error is None or isinstance(outcome.error, Exception)
         try:
             if outcome.kind != "completed":
-                closing = runtime.close(self.iterator)
+                closing = self._closing()
                 if wait or not (runtime.is_async and finish_later(closing)):
                     await closing
         except BaseException:  # cancelled in the middle of it: once more, where nobody waits
             wait = False
             if runtime.is_async:
-                finish_later(runtime.close(self.iterator))
+                finish_later(self._closing())
             raise
         finally:
             try:

@@ -16,6 +16,7 @@ from agentguard.engine.bounds import alarmed, book, bounded, expired, in_worker,
 from agentguard.engine.drive import AWAITABLE, STREAM, Ended, HandBack, Stopped, hand_back
 from agentguard.engine.loop import loop_or_refuse
 from agentguard.engine.scope import current, restore
+from agentguard.engine.surround import awaited_within, within
 from agentguard.engine.trouble import trouble
 from agentguard.providers.shapes import is_stream
 from agentguard.providers.streams import closer_of
@@ -132,7 +133,8 @@ class Runtime:
             elif target.shape == "coroutine":
                 return await self._settle(attempt)
             elif foreign and not (target.is_async or target.hands_back):
-                work = inside(attempt, functools.partial(fn, *call.args, **call.kwargs))
+                step = within(attempt, fn)
+                work = inside(attempt, functools.partial(step, *call.args, **call.kwargs))
                 value = await in_worker(work, deadline, attempt)
             else:
                 value = self._call(attempt)
@@ -156,6 +158,8 @@ class Runtime:
         outer = current.get()
         current.set(attempt)
         try:
+            if attempt.around is not None:
+                return within(attempt, call.target.fn)(*call.args, **call.kwargs)
             return call.target.fn(*call.args, **call.kwargs)
         finally:
             current.set(outer)
@@ -170,7 +174,8 @@ class Runtime:
         if call.expects_stream:
             left = max(left, deadline.lull)  # an SDK's timeout is for every silence alike
         kwargs = narrowed(target, call.kwargs, left)
-        work = inside(attempt, functools.partial(target.fn, *call.args, **kwargs))
+        step = within(attempt, target.fn)
+        work = inside(attempt, functools.partial(step, *call.args, **kwargs))
         return bounded(work, deadline, functools.partial(book, attempt), attempt)
 
     async def turn(self, what: HandBack, value: object = None) -> None:
@@ -197,6 +202,8 @@ class Runtime:
         try:
             if awaitable is None:
                 awaitable = cast("Awaitable[Any]", call.target.fn(*call.args, **call.kwargs))
+            if attempt.around is not None:
+                awaitable = awaited_within(attempt, awaitable)
             if call.deadline is None:
                 return await awaitable
             return await alarmed(awaitable, call.deadline, attempt)

@@ -12,6 +12,7 @@ from agentguard.engine import clock
 from agentguard.engine.drive import Ended, Stopped, drive
 from agentguard.engine.loop import finish_later, loop_or_refuse
 from agentguard.engine.lost import lost, settle_lost
+from agentguard.engine.surround import within
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Timeout
 from agentguard.providers.streams import attribute
@@ -70,7 +71,7 @@ class _Held:
         if value is not None and source is None and self._begin is not None:
             raise TypeError("can't send non-None value to a just-started generator")
         send = None if value is None or source is None else getattr(source.iterator, method, None)
-        return None if send is None else functools.partial(send, value)
+        return None if source is None or send is None else _resuming(source, method, send, value)
 
     def _throwing(self, method: str, error: tuple[Any, ...]) -> Callable[[], Any] | None:
         """The step that raises inside the generator; None where nothing stands at a `yield`."""
@@ -79,7 +80,7 @@ class _Held:
         if source is None or throw is None:
             return None
         source.opening.clear()
-        return functools.partial(throw, *error)
+        return _resuming(source, method, throw, *error)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or self._source is None:
@@ -102,6 +103,13 @@ class _Held:
                     source.loop.call_soon_threadsafe(settle_lost)
                 except RuntimeError:
                     return  # the loop is closed: settled before the next call instead
+
+
+def _resuming(
+    source: Source, method: str, resume: Callable[..., Any], *args: Any
+) -> Callable[[], Any]:
+    waits = method in {"asend", "athrow"}
+    return functools.partial(within(source.attempt, resume, waits=waits), *args)
 
 
 class Stream(_Held):
