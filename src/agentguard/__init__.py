@@ -34,6 +34,7 @@ from agentguard.policies.budget import budget
 from agentguard.policies.cache import cache
 from agentguard.policies.fallback import fallback
 from agentguard.policies.ground import annotate, ground
+from agentguard.policies.log import log
 from agentguard.policies.mask_pii import mask_pii
 from agentguard.policies.metrics import metrics
 from agentguard.policies.moderate import moderate
@@ -87,6 +88,7 @@ __all__ = [
     "guard",
     "judged",
     "locked",
+    "log",
     "mask_pii",
     "metrics",
     "moderate",

