@@ -75,8 +75,8 @@ def _known(record: CallRecord | AttemptRecord) -> Iterator[float]:
     for event in list(record.events):
         if not isinstance(event, events.Unpriced):  # it is told when a cost is looked at
             yield event.at
-    for part in (*record.attempts, *record.children):
-        yield ended(part)
+    yield from map(ended, list(record.attempts))
+    yield from map(ended, list(record.children))
 
 
 def span(call: CallRecord) -> tuple[float, float]:
