@@ -118,6 +118,20 @@ def test_the_same_policy_twice_hears_once() -> None:
     assert len(ear.kinds) == 2 * len(WHOLE)
 
 
+def test_the_same_policy_twice_in_one_chain_hears_once() -> None:
+    """As where a function is decorated twice."""
+    ear = Ear()
+
+    @ear
+    @ag.retry
+    @ear
+    def ask() -> str:
+        return "42"
+
+    ask()
+    assert ear.kinds == WHOLE
+
+
 def test_blocks_and_policies_hear_beside_each_other() -> None:
     """A report inside or around changes nothing for the policy."""
     ear = Ear()

@@ -361,7 +361,7 @@ def test_a_late_answer_is_added_when_it_comes() -> None:
     with pytest.raises(errors.Timeout):
         ask(model=MODEL)
     assert counted("attempts_total", outcome="failed", kind="timeout") == 1
-    assert counted("timeouts_total", bound="total") == 1
+    assert counted("timeouts_total", bound="seconds") == 1
     assert counted("tokens_total") == 0
     go.set()
     until(lambda: counted("late_results_total") == 1 and counted("tokens_total") > 0)

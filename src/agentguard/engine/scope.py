@@ -129,8 +129,10 @@ def listening(scope: Scope, policies: Iterable[Policy]) -> Scope:
     """
     names = {policy.name for policy in policies if policy.innermost}
     kept = [each for each in scope.listeners if _named(each) not in names]
-    added = [policy.hear for policy in policies if policy.hear not in kept]
-    return scope.within(listeners=(*kept, *added))
+    for policy in policies:
+        if policy.hear not in kept:
+            kept.append(policy.hear)
+    return scope.within(listeners=tuple(kept))
 
 
 def _named(listener: Listener) -> str | None:

@@ -111,7 +111,9 @@ class Metrics(Policy):
 
     def _part(self, policies: tuple[Policy, ...]) -> _Part:
         ours = [each for each in policies if isinstance(each, Metrics)]
-        further_in = ours[ours.index(self) + 1 :] if self in ours else ours
+        further_in = ours
+        while self in further_in:
+            further_in = further_in[further_in.index(self) + 1 :]
         part = _Part(
             policies,
             own=self in ours and not any(each.shares(self) for each in further_in),
