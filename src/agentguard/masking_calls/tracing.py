@@ -21,7 +21,7 @@ from agentguard.masking.vault import Vault
 from agentguard.providers.sent import rewritten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from agentguard.policies.mask_pii import MaskPII
 
@@ -77,7 +77,7 @@ def mask_client(client: Any) -> None:
 
 
 @contextmanager
-def already_masked() -> Iterator[None]:
+def already_masked() -> Generator[None]:
     """Inside, a client is handed nothing but what is masked, which takes its time only once."""
     token = _is_masked.set(True)
     try:

@@ -1,0 +1,146 @@
+"""One guarded call under way, and the runs that it becomes in LangSmith."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from agentguard import events
+from agentguard.exporters.langsmith_run import Clock, Run
+from agentguard.exporters.masked import kept
+from agentguard.masking.masker import Masker
+from agentguard.masking.vault import Vault
+
+if TYPE_CHECKING:
+    from langsmith.run_trees import RunTree
+
+    from agentguard.engine.call import Attempt, Call, Outcome
+    from agentguard.engine.records import AttemptRecord, CallRecord
+    from agentguard.exporters.langsmith import LangSmith
+
+__all__ = ["CallRuns"]
+
+_SETTINGS: Final = {"temperature": "ls_temperature", "max_tokens": "ls_max_tokens"}
+
+
+class CallRuns:
+    """The run of a call, and inside it a run for each attempt.
+
+    Args:
+        to: where they go.
+        call: that has just begun.
+        record: of the call.
+        parent: the run that it was made inside of, or None.
+
+    Attributes:
+        run: of the call.
+    """
+
+    __slots__ = (
+        "_attempts",
+        "_call",
+        "_clock",
+        "_inside_model",
+        "_last",
+        "_masker",
+        "_to",
+        "_vault",
+        "run",
+    )
+
+    def __init__(
+        self, to: LangSmith, call: Call, record: CallRecord, parent: RunTree | None
+    ) -> None:
+        self._to = to
+        self._call = call
+        self._clock = Clock(call.runtime.time(), call.runtime.monotonic())
+        self._vault = Vault()
+        own = [each for policy in record.policies for each in getattr(policy, "detectors", ())]
+        masker = Masker(detectors=[*to.detectors, *own]) if own else to.masker
+        self._masker = masker.within(call.scope.known)
+        self._inside_model = parent is not None and parent.run_type == "llm"
+        self._attempts: dict[int, Run] = {}
+        self._last: Run | None = None
+        kind = "tool" if call.target.tool else "chain"
+        self.run = self._run(record.name, kind, record.started, parent)
+        self.run.metadata |= record.tags
+
+    def _run(self, name: str, kind: str, started: float, parent: RunTree | None) -> Run:
+        tree = self._to.tree(name, kind, self._clock.date(started), parent)
+        return Run(tree, self._masker, self._vault)
+
+    def attempted(self, attempt: Attempt) -> None:
+        """An attempt is about to be made: hear of what it sends and is answered."""
+        call = attempt.call
+        kind = "tool" if call.target.tool else "llm"
+        run = self._run(call.target.name, kind, attempt.started, self.run.tree)
+        run.inputs = kept(call)
+        for name, told in _SETTINGS.items():
+            if isinstance(run.inputs.get(name), (int, float)):
+                run.metadata[told] = run.inputs[name]
+        if self.run.inputs is None:
+            self.run.inputs = run.inputs
+            self._to.outbox.put(self.run.send)  # it is shown while it is under way
+        attempt.surround(run.enter)
+        attempt.on_item(lambda _, item: run.items.append(item))
+        attempt.on_end(lambda outcome: self._answered(attempt, run, outcome))
+
+    def _answered(self, attempt: Attempt, run: Run, outcome: Outcome) -> None:
+        if not run.items and attempt.value is not None:
+            run.items = [attempt.value]
+        if outcome.kind == "completed":
+            self._last = run
+        if attempt.record is not None:
+            self._attempts[id(attempt.record)] = run
+
+    def hear(self, event: events.Event) -> None:
+        """An attempt has ended, and its figures are known."""
+        if isinstance(event, events.AttemptEnded):
+            run = self._attempts.pop(id(event.attempt), None)
+            if run is not None:
+                self._ended(run, event.attempt)
+
+    def _ended(self, run: Run, record: AttemptRecord) -> None:
+        bill, kind = record.bill, run.tree.run_type
+        run.metadata |= {
+            "ls_provider": record.provider,
+            "ls_model_name": record.model or record.asked,
+            "agentguard_attempt": record.number,
+            "agentguard_wait_seconds": record.wait or None,
+            "agentguard_request_id": record.request_id,
+            "agentguard_status": record.status,
+        }
+        if kind == "llm" and bill is not None:
+            if bill.counted and not self._inside_model and not _asks(run.tree):
+                run.bill = bill
+            else:  # whose tokens another run tells
+                run.tree.run_type = "chain"
+        run.end(record, self._clock)
+        self._to.outbox.put(run.send)
+
+    def end(self, record: CallRecord, outcome: Outcome) -> None:
+        """The call has ended.
+
+        Args:
+            record: of the call, which says so.
+            outcome: of what came out of it.
+        """
+        run = self.run
+        if run.inputs is None:  # nobody was asked: by a cache, or because it was refused
+            run.inputs = kept(self._call)
+        if self._last is not None:
+            run.items = self._last.items
+        elif outcome.kind == "completed" and outcome.attempt is not None:
+            value, reading = outcome.attempt.value, outcome.attempt.reading
+            run.items = [reading.text if value is None else value]
+        run.metadata |= {
+            "agentguard_outcome": record.outcome,
+            "agentguard_served_by": record.served_by,
+        }
+        run.heard(record, self._clock)
+        run.end(record, self._clock)
+        self._to.outbox.put(run.send)
+
+
+def _asks(tree: Any) -> bool:
+    """Whether LangChain or a traced function made a run inside that tells the same tokens."""
+    return any(child.run_type == "llm" or _asks(child) for child in tree.child_runs)

@@ -1,0 +1,187 @@
+"""A run as LangSmith has it: one guarded call, or one attempt of it, masked before it leaves."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from agentguard import events
+from agentguard.engine.trouble import trouble
+from agentguard.exporters.masked import masked, said, sent
+from agentguard.masking_calls.tracing import already_masked
+from agentguard.telling import in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from langsmith.run_trees import RunTree
+
+    from agentguard.engine.bill import Bill
+    from agentguard.engine.records import AttemptRecord, CallRecord
+    from agentguard.masking.masker import Masker
+    from agentguard.masking.vault import Vault
+
+__all__ = ["Clock", "Run"]
+
+_ITS_OWN: Final = (
+    events.CallStarted,
+    events.CallEnded,
+    events.AttemptStarted,
+    events.AttemptEnded,
+)
+"""What a run says by itself."""
+
+
+class Clock:
+    """Turns the monotonic seconds of records into dates.
+
+    Args:
+        time: seconds since the epoch, at the moment `monotonic`.
+        monotonic: seconds on the clock of the records.
+    """
+
+    __slots__ = ("_behind",)
+
+    def __init__(self, time: float, monotonic: float) -> None:
+        self._behind = time - monotonic
+
+    def date(self, monotonic: float) -> datetime:
+        """The date of a moment."""
+        return datetime.fromtimestamp(self._behind + monotonic, UTC)
+
+
+class Run:
+    """What LangSmith is told of one call or attempt: once when it begins, once when it has ended.
+
+    All that takes time, masking above all, is done by `send`, on the thread of an outbox. Until it
+    has ended nothing but `send` changes the tree's content.
+
+    Attributes:
+        tree: LangSmith's own object: parent of what runs inside.
+        inputs: the arguments, or None while they are not known.
+        items: of the answer: one, or those of a stream.
+        metadata: figures and names; texts in it are masked.
+        bill: of an attempt whose tokens and cost no other run tells.
+        ended: nothing more is to come.
+    """
+
+    __slots__ = (
+        "_masker",
+        "_posted",
+        "_sent",
+        "_vault",
+        "bill",
+        "ended",
+        "events",
+        "inputs",
+        "items",
+        "metadata",
+        "tree",
+    )
+
+    def __init__(self, tree: RunTree, masker: Masker, vault: Vault) -> None:
+        self.tree = tree
+        self.inputs: Mapping[str, Any] | None = None
+        self.items: list[Any] = []
+        self.events: list[dict[str, Any]] = []
+        self.metadata: dict[str, Any] = {}
+        self.bill: Bill | None = None
+        self.ended = False
+        self._masker = masker
+        self._vault = vault
+        self._posted = self._sent = False
+
+    def enter(self) -> Callable[[], object]:
+        """Make this the run that others are made inside of; what it returns ends that."""
+        from langsmith.run_helpers import set_tracing_parent
+
+        inside = set_tracing_parent(self.tree)
+        inside.__enter__()
+        return lambda: inside.__exit__(None, None, None)
+
+    def end(self, record: CallRecord | AttemptRecord, clock: Clock) -> None:
+        """Say how it ended; the content is there by now.
+
+        Args:
+            record: of the call or attempt.
+            clock: of the call.
+        """
+        tree, kind = self.tree, record.kind
+        tree.end_time = clock.date(record.started + (record.duration or 0.0))
+        if record.outcome == "failed" or (kind is not None and record.error != "GeneratorExit"):
+            tree.error = f"{kind or record.outcome}: {record.error}"
+        if record.streamed and record.first_token is not None:
+            at = clock.date(record.started + record.first_token)
+            self.events.append({"name": "new_token", "time": at.isoformat()})
+        self.ended = True
+
+    def heard(self, record: CallRecord, clock: Clock) -> None:
+        """Say what policies did, and when.
+
+        Args:
+            record: of the call.
+            clock: of the call.
+        """
+        for event in record.events:
+            if not isinstance(event, _ITS_OWN):
+                self.events.append(
+                    {
+                        "name": type(event).__name__,
+                        "time": clock.date(event.at).isoformat(),
+                        "message": in_words(event),
+                    }
+                )
+
+    def send(self) -> None:
+        """Tell the client: what is known by now, for what has ended everything."""
+        ended, tree = self.ended, self.tree
+        if self._sent or (self._posted and not ended):
+            return
+        tree.inputs = self._safe(self.inputs or {})
+        if ended:
+            tree.outputs = self._safe(said(self.items))
+            tree.events = self._safe({"events": self.events}).get("events", [])
+        own = {name: value for name, value in self.metadata.items() if value is not None}
+        metadata = self._safe({**tree.metadata, **own})
+        if ended and self.bill is not None:
+            metadata |= _figures(self.bill)
+        tree.extra = {"metadata": metadata}
+        with already_masked():
+            if self._posted:
+                tree.patch()
+            else:
+                tree.post()
+        self._posted, self._sent = True, ended
+
+    def _safe(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """`data` masked; what cannot be masked is not sent."""
+        try:
+            return masked(sent(data), self._masker, self._vault)
+        except Exception as error:
+            trouble("masking a run for LangSmith", error, "its content is not sent")
+            return {"agentguard": "left out, since it could not be masked"}
+
+
+def _figures(bill: Bill) -> dict[str, Any]:
+    """Tokens and cost in LangSmith's words."""
+    usage, cost = bill.usage, None
+    if usage is None:
+        return {}
+    with suppress(Warning):  # of a model without a price, where warnings are errors
+        cost = bill.cost
+    told: dict[str, Any] = {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+    if usage.cached_tokens or usage.cache_write_tokens:
+        told["input_token_details"] = {
+            "cache_read": usage.cached_tokens,
+            "cache_creation": usage.cache_write_tokens,
+        }
+    if usage.reasoning_tokens:
+        told["output_token_details"] = {"reasoning": usage.reasoning_tokens}
+    if cost is not None:
+        told["total_cost"] = float(cost)
+    return {"usage_metadata": told} | ({"agentguard_estimated": True} if bill.estimated else {})
