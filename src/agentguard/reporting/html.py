@@ -74,7 +74,7 @@ def _parts(calls: Sequence[CallRecord], tags: Sequence[str], most: int) -> Itera
     whole = Axis(min(start for start, _ in spans), max(stop for _, stop in spans))
     yield _totals(calls, whole)
     if len(drawn) > 1:
-        yield f'<div class="scale" aria-hidden="true">{_row("", whole.scale(), "")}</div>'
+        yield f'<div class="lines top">{whole.scale()}</div>'
     unfolded = 0
     for call, (start, stop) in zip(drawn, spans, strict=False):
         unfold = unfolded < _UNFOLDED and (len(drawn) <= _UNFOLDED or call.outcome != "completed")
@@ -112,11 +112,7 @@ def _inside(root: CallRecord, axis: Axis, tags: Sequence[str]) -> str:
     drawn = [_line(each, axis, tags) for each in itertools.islice(every, _LINES)]
     more = sum(1 for _ in every)
     note = f'<p class="note">{more:,} more lines are not drawn</p>' if more else ""
-    return (
-        f'<div class="lines">{axis.grid()}'
-        f'<div class="scale" aria-hidden="true">{_row("", axis.scale(), "")}</div>'
-        f"<ol>{''.join(drawn)}</ol>{note}</div>"
-    )
+    return f'<div class="lines">{axis.scale()}<ol>{"".join(drawn)}</ol>{note}</div>'
 
 
 def _line(line: Line, axis: Axis, tags: Sequence[str]) -> str:

@@ -59,14 +59,15 @@ STYLE: Final = """
 .agentguard-report .figures { color: var(--muted); overflow-wrap: anywhere; }
 .agentguard-report .figures b { font-weight: 600; color: var(--ink); }
 .agentguard-report .track { display: block; width: 100%; height: 19px; overflow: visible; }
-.agentguard-report .lines { position: relative; padding: 0 0 .6rem; }
+.agentguard-report .lines { position: relative; padding: 20px 0 .6rem; }
+.agentguard-report .lines.top { padding-bottom: 0; }
 .agentguard-report ol { list-style: none; margin: 0; padding: 0; }
 .agentguard-report li { position: relative; list-style: none; margin: 0; padding: .08rem 0; color: inherit; }
-.agentguard-report .scale text { font-size: 11px; fill: var(--muted); }
-.agentguard-report .grid { position: absolute; top: 1.2rem; height: calc(100% - 1.6rem);
-  left: calc(var(--label) + var(--gap));
+.agentguard-report .scale { position: absolute; top: 0; left: calc(var(--label) + var(--gap)); height: calc(100% - .4rem);
   width: calc(100% - var(--label) - var(--figures) - 2 * var(--gap)); overflow: visible; }
-.agentguard-report .grid line { stroke: var(--rule); }
+.agentguard-report .scale text { font-size: 11px; fill: var(--muted); }
+.agentguard-report .scale line { stroke: var(--rule); }
+.agentguard-report .top line { stroke: none; }
 .agentguard-report .note { margin: .5rem 0 0; padding: 0; color: var(--muted); }
 .agentguard-report .completed { color: var(--completed); }
 .agentguard-report .failed { color: var(--failed); }
@@ -90,8 +91,8 @@ STYLE: Final = """
   .agentguard-report .row { display: flex; flex-wrap: wrap; align-items: baseline; }
   .agentguard-report .row > :nth-child(2) { order: 1; width: 100%; }
   .agentguard-report summary .row .figures, .agentguard-report .row .figures { padding-left: 1.4em; }
-  .agentguard-report .grid { display: none; }
-  .agentguard-report .scale .name, .agentguard-report .scale .figures { display: none; }
+  .agentguard-report .scale { left: 0; width: 100%; }
+  .agentguard-report .scale line { stroke: none; }
   .agentguard-report li { padding: .2rem 0; }
 }
 body.agentguard-page { margin: 0; background: light-dark(#ffffff, #14171c); }

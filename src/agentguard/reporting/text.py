@@ -55,7 +55,7 @@ def _writes(encoding: str, text: str) -> bool:
 
 def _lines(root: CallRecord, pen: str, width: int) -> Iterator[str]:
     start, stop = span(root)
-    scale = width / ((stop - start) or 1e-9)
+    scale = width / max(stop - start, 1e-9)
     for depth, call, attempt, event in lines(root):
         indent = "  " * depth
         if attempt is not None:

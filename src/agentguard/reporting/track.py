@@ -30,7 +30,7 @@ class Axis:
     def __init__(self, start: float, stop: float) -> None:
         self.start = start
         self.length = stop - start
-        self._scale = 100 / (self.length or 1e-9)
+        self._scale = 100 / max(self.length, 1e-9)
 
     def bar(self, call: CallRecord) -> str:
         """A call as one thin bar."""
@@ -68,22 +68,17 @@ class Axis:
         return f'<svg class="track said" aria-hidden="true">{hatch}{mark}</svg>'
 
     def scale(self) -> str:
-        """The axis itself: times at round distances."""
+        """The axis itself: times at round distances, and lines down from them."""
         drawn = ""
         for at in self._steps():
             place = self._place(self.start + at)
-            anchor = ' text-anchor="end"' if place > 92 else ""
-            drawn += f'<text x="{_percent(place)}" y="13"{anchor}>{_short(at)}</text>'
-        return f'<svg class="track">{drawn}</svg>'
-
-    def grid(self) -> str:
-        """Lines down from the times of the axis."""
-        places = (_percent(self._place(self.start + at)) for at in self._steps())
-        drawn = "".join(f'<line x1="{x}" x2="{x}" y1="0" y2="100%"/>' for x in places)
-        return f'<svg class="grid" aria-hidden="true">{drawn}</svg>'
+            x, anchor = _percent(place), ' text-anchor="end"' if place > 92 else ""
+            drawn += f'<line x1="{x}" x2="{x}" y1="18" y2="100%"/>'
+            drawn += f'<text x="{x}" y="13"{anchor}>{_short(at)}</text>'
+        return f'<svg class="scale" aria-hidden="true">{drawn}</svg>'
 
     def _steps(self) -> Iterator[float]:
-        rough = (self.length or 1e-9) / 4
+        rough = max(self.length, 1e-9) / 4
         power = 10 ** math.floor(math.log10(rough))
         step = next(each * power for each in (1, 2, 5, 10) if each * power >= rough * 0.999)
         return (step * n for n in range(int(self.length / step * 1.0001) + 1))
@@ -93,9 +88,7 @@ class Axis:
 
     def _track(self, start: float, stop: float, drawn: str) -> str:
         said = f"from {lasted(start - self.start)} to {lasted(stop - self.start)}"
-        return (
-            f'<svg class="track" role="img" aria-label="{said}"><title>{said}</title>{drawn}</svg>'
-        )
+        return f'<svg class="track" role="img"><title>{said}</title>{drawn}</svg>'
 
 
 _FIRST = '<path class="first" d="M-4.5 0h9l-4.5 6z"/>'
