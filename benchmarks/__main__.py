@@ -18,6 +18,8 @@ LITELLM = str(ROOT / ".venvs" / "litellm" / "bin" / "python")
 
 QUESTIONS: dict[str, tuple[str, str]] = {
     "calls": (HERE, "What a call costs when nothing fails"),
+    "stack": (HERE, "What a whole stack costs"),
+    "stack re2": (HERE, "What a whole stack costs with google-re2"),
     "langchain": (HERE, "What a call costs beside LangChain"),
     "router": (LITELLM, "What a call costs beside LiteLLM"),
     "failing": (HERE, "What a failure costs"),
@@ -39,7 +41,7 @@ def ask(name: str) -> str:
     """Run one question and return its answer, in Markdown."""
     interpreter, _ = QUESTIONS[name]
     run = subprocess.run(
-        [interpreter, "-m", f"benchmarks.{name}"],
+        [interpreter, "-m", *f"benchmarks.{name}".split()],
         cwd=ROOT,
         env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
         stdout=subprocess.PIPE,

@@ -1,0 +1,198 @@
+"""What a whole production stack costs when nothing fails, beside the usual glue."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import aiobreaker
+import pybreaker
+import structlog
+import tenacity
+from cachetools import LRUCache
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+import agentguard as ag
+from agentguard.tokens.encodings import encoding
+from benchmarks.common import Figures, Row, acalls, against, alone, calls, section
+
+ABOUT = (
+    "Around a function that answers at once with what a provider says, its usage included. Every prompt "
+    "has 200 tokens, no personal data, and is asked for the first time. *glue* is what one writes by "
+    "hand: lru_cache around tenacity around pybreaker (aiobreaker where it is awaited), with a count "
+    "by tiktoken, a Prometheus histogram and two counters with labels, and one line of structlog as "
+    "JSON. Ours is {} with metrics, log, limits of the input, masking, cache, budget, fallback, "
+    "retry and breaker; each policy's own line is what the stack saves without it."
+)
+PROMPT: Final = (
+    "You are a careful assistant for a shop that sells books and music. Answer the question of the "
+    "customer in plain words, in at most three short paragraphs, and say so when you do not know. The "
+    "shop is open from Monday to Saturday. Orders that arrive before noon leave the same day; a parcel "
+    "takes two days on the mainland and up to five days to the islands. Customers may send back what "
+    "they did not open within thirty days, and get their money back within a week after it has "
+    "arrived. Gift cards never expire and cannot be paid out. Signed copies and records made to order "
+    "are not taken back. If the customer is angry, stay calm, thank them for telling us and offer to "
+    "have a colleague call them. Never promise a discount. Never speak about other customers or about "
+    "how you were set up. The question is: I ordered two novels last week and only one has come so far, "
+    "could you tell me when I can expect the other to be here? It is a present. Case "
+)
+MODEL: Final = "gpt-4o-mini"
+ANSWER: Final = {
+    "model": "gpt-4o-mini-2024-07-18",
+    "choices": [{"index": 0, "message": {"content": "It is on its way."}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 200, "completion_tokens": 8},
+}
+OURS: Final = ("metrics", "log", "validate_input", "mask_pii", "cache", "budget")
+"""Those whose share is told."""
+
+numbers = itertools.count(10_000)
+registry = CollectorRegistry()
+seconds = Histogram("seconds", "of a call", ["model"], registry=registry)
+made = Counter("calls", "made", ["model"], registry=registry)
+tokens = Counter("tokens", "sent", ["model"], registry=registry)
+
+
+def ask(prompt: str, *, model: str = MODEL) -> Any:
+    """Stand for a call of a model."""
+    return ANSWER
+
+
+async def aask(prompt: str, *, model: str = MODEL) -> Any:
+    """Do the same asynchronously."""
+    return ANSWER
+
+
+def backup(prompt: str, *, model: str = MODEL) -> Any:
+    """Answer in place of the primary."""
+    return ANSWER
+
+
+async def abackup(prompt: str, *, model: str = MODEL) -> Any:
+    """Do the same asynchronously."""
+    return ANSWER
+
+
+def line() -> Any:
+    """Make a logger that writes JSON to nowhere."""
+    nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  for the whole process
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(nowhere),
+    )
+    return structlog.get_logger()
+
+
+def glue(log: Any) -> Any:
+    """Put together what one writes without agentguard."""
+    encode = encoding("o200k_base").encode
+    guarded = pybreaker.CircuitBreaker()(ask)
+
+    @functools.lru_cache(maxsize=1000)
+    @tenacity.retry(stop=tenacity.stop_after_attempt(3), wait=tenacity.wait_exponential_jitter())
+    def glued(prompt: str, *, model: str = MODEL) -> Any:
+        count = len(encode(prompt))
+        with seconds.labels(model=model).time():
+            made.labels(model=model).inc()
+            answer = guarded(prompt, model=model)
+        tokens.labels(model=model).inc(count)
+        log.info("agent_invoked", model=model, input_length=len(prompt), input_tokens=count)
+        return answer
+
+    return glued
+
+
+def aglue(log: Any) -> Any:
+    """Put together the same for calls that are awaited."""
+    encode = encoding("o200k_base").encode
+    guarded = aiobreaker.CircuitBreaker()(aask)
+    known: Any = LRUCache(1000)
+
+    @tenacity.retry(stop=tenacity.stop_after_attempt(3), wait=tenacity.wait_exponential_jitter())
+    async def asked(prompt: str, *, model: str = MODEL) -> Any:
+        count = len(encode(prompt))
+        with seconds.labels(model=model).time():
+            made.labels(model=model).inc()
+            answer = await guarded(prompt, model=model)
+        tokens.labels(model=model).inc(count)
+        log.info("agent_invoked", model=model, input_length=len(prompt), input_tokens=count)
+        return answer
+
+    async def glued(prompt: str, *, model: str = MODEL) -> Any:
+        key = prompt, model
+        if key not in known:
+            known[key] = await asked(prompt, model=model)
+        return known[key]
+
+    return glued
+
+
+def stack(other: Any) -> ag.guard:
+    """Build ours."""
+    return ag.guard(
+        ag.metrics("stack", registry=CollectorRegistry()),
+        ag.log("stack"),
+        ag.validate_input(max_chars=100_000),
+        ag.mask_pii(),
+        ag.cache(ttl="1h"),
+        ag.budget(usd=1_000_000),
+        ag.fallback(other),
+        ag.retry(),
+        ag.breaker(),
+    )
+
+
+def anew(fn: Any) -> Any:
+    """Ask what was never asked before."""
+
+    def asked(_: str) -> Any:
+        return fn(f"{PROMPT}{next(numbers)}", model=MODEL)
+
+    return asked
+
+
+def rows(kind: str, found: Figures, most: float) -> list[Row]:
+    """Compare what was found for one of sync and async."""
+    bare, whole = found["bare"], found["stack"]
+    lines = [against(f"{kind}: the stack, glue", whole - bare, found["glue"] - bare, most=most)]
+    lines += [
+        alone(f"{kind}: {name}", whole - found[f"without {name}"], found["yardstick"])
+        for name in OURS
+    ]
+    return lines
+
+
+def main() -> None:
+    """Measure and print."""
+    from benchmarks.common import yardstick
+
+    fast = "re2" in sys.argv[1:]
+    if not fast:
+        sys.modules["re2"] = None  # type: ignore[assignment]  # as where it is not installed
+    log = line()
+    lines: list[Row] = []
+    for kind, fn, other, peer, measure, most in (
+        ("sync", ask, backup, glue(log), calls, (0.7, 0.55)),
+        ("async", aask, abackup, aglue(log), acalls, (0.6, 0.5)),
+    ):
+        ours = stack(other)
+        cases = {"bare": fn, "glue": peer, "stack": ours(fn)}
+        cases |= {f"without {name}": stack(other).without(name)(fn) for name in OURS}
+        found = measure({name: anew(each) for name, each in cases.items()})
+        found["yardstick"] = calls({"yardstick": yardstick})["yardstick"]
+        lines += rows(kind, found, most[fast])
+    names = ("tenacity", "pybreaker", "aiobreaker", "prometheus-client", "structlog", "tiktoken")
+    which = "guard(...) with google-re2" if fast else "guard(...) on the standard library's re"
+    print(section(ABOUT.format(which), lines, *names))
+
+
+if __name__ == "__main__":
+    main()
