@@ -56,22 +56,22 @@ made = Counter("calls", "made", ["model"], registry=registry)
 tokens = Counter("tokens", "sent", ["model"], registry=registry)
 
 
-def ask(prompt: str, *, model: str = MODEL) -> Any:
+def ask(prompt: str, *, model: str = MODEL) -> Any:  # noqa: ARG001
     """Stand for a call of a model."""
     return ANSWER
 
 
-async def aask(prompt: str, *, model: str = MODEL) -> Any:
+async def aask(prompt: str, *, model: str = MODEL) -> Any:  # noqa: ARG001
     """Do the same asynchronously."""
     return ANSWER
 
 
-def backup(prompt: str, *, model: str = MODEL) -> Any:
+def backup(prompt: str, *, model: str = MODEL) -> Any:  # noqa: ARG001
     """Answer in place of the primary."""
     return ANSWER
 
 
-async def abackup(prompt: str, *, model: str = MODEL) -> Any:
+async def abackup(prompt: str, *, model: str = MODEL) -> Any:  # noqa: ARG001
     """Do the same asynchronously."""
     return ANSWER
 
