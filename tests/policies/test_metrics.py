@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,17 +14,11 @@ from tenacity import wait_fixed
 import agentguard as ag
 from agentguard import errors, events, prices
 from agentguard.exporters.counting import OF_REQUESTS, OF_WHAT_HAPPENS
-from agentguard.testing import FakeRuntime, Stall, check_policy, reset
+from agentguard.testing import FakeRuntime, Stall, check_policy
 from tests.exporters.counted import Counted
 from tests.shapes import Harness, every_shape, stream_shapes, unary_shapes
 
 MODEL = "gpt-4o-mini"
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> Iterator[None]:
-    yield
-    reset()
 
 
 def answer(text: str = "hello there", **usage: Any) -> dict[str, Any]:

@@ -1,18 +1,18 @@
-"""Tokens and dollars as metrics: counted at once where that is quick, else on a thread beside.
+"""Tokens and dollars as metrics: counted at once, but for what a tokenizer has to count first.
 
-Price lists take a sixth of a second to load, and an answer that was cut is counted by a tokenizer:
-neither may happen on a caller's event loop. What is known at once is counted at once, and so is not
-lost with a process that ends.
+Price lists take a sixth of a second to load, which must not happen on a caller's event loop. They
+are loaded when something is decorated rather than on a thread beside: nothing then waits to be
+priced when a process forks or ends. An answer that was cut, or came without figures, is counted
+from its text, which takes milliseconds: that is left to the thread beside.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from agentguard.tokens import prices
+import functools
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from agentguard.engine.bill import Bill
     from agentguard.engine.records import AttemptRecord
@@ -33,39 +33,25 @@ class Spending:
     def attempt(self, name: str, model: str, attempt: AttemptRecord, bill: Bill) -> None:
         """What an attempt used and cost."""
         if bill.estimated:
-            self._book(self._spent, name, model, bill)
+            self._later.put(functools.partial(self._spent, name, model, bill))
             return
         usage = bill.usage
-        if usage is None:
-            if not bill.known:
-                self._child("agentguard_unpriced_attempts_total", name, model).inc()
-            return
-        if attempt.streamed and attempt.outcome == "completed":
-            self._paced(name, model, attempt, usage)
-        if prices.loaded():
+        if usage is not None:
             self._spent(name, model, bill)
-        else:
-            self._book(self._spent, name, model, bill)
+            if attempt.streamed and attempt.outcome == "completed":
+                self._paced(name, model, attempt, usage)
+        elif not bill.known:
+            self._child("agentguard_unpriced_attempts_total", name, model).inc()
 
     def more(self, name: str, model: str, bill: Bill) -> None:
         """What a late answer used beyond the bill that was counted when it was given up."""
-        self._book(self._spent, name, model, bill)
+        self._later.put(functools.partial(self._spent, name, model, bill))
 
     def hit(self, name: str, hit: CacheHit) -> None:
         """What an answer from a cache saved."""
-        if prices.loaded():
-            self._saved(name, hit)
-        else:
-            self._book(self._saved, name, hit)
-
-    def _book(self, count: Callable[..., None], *what: Any) -> None:
-        """Count it on the other thread."""
-
-        def book() -> None:
-            prices.load()
-            count(*what)
-
-        self._later.put(book)
+        saved = hit.saved
+        if saved is not None and saved > 0:
+            self._child("agentguard_saved_usd_total", name, "cache").inc(float(saved))
 
     def _spent(self, name: str, model: str, bill: Bill) -> None:
         before = bill.replaces
@@ -90,11 +76,6 @@ class Spending:
             self._child("agentguard_saved_usd_total", name, "prompt_cache").inc(float(saved))
         elif saved < 0:
             self._child("agentguard_surcharge_usd_total", name).inc(float(-saved))
-
-    def _saved(self, name: str, hit: CacheHit) -> None:
-        saved = hit.saved
-        if saved is not None and saved > 0:
-            self._child("agentguard_saved_usd_total", name, "cache").inc(float(saved))
 
     def _paced(self, name: str, model: str, attempt: AttemptRecord, usage: Usage) -> None:
         """Seconds between two output tokens.

@@ -10,6 +10,7 @@ from agentguard.engine.spelling import Bare
 from agentguard.exporters.counting import OF_REQUESTS, OF_WHAT_HAPPENS, Counting
 from agentguard.exporters.instruments import MOST
 from agentguard.exporters.prometheus import collectors
+from agentguard.tokens import prices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from agentguard import events
     from agentguard.engine.records import CallRecord
+    from agentguard.engine.target import Target
 
 __all__ = ["Metrics", "metrics"]
 
@@ -98,6 +100,10 @@ class Metrics(Policy):
         self._counting = Counting(self.to, self.models, self.targets)
         self._own_registry = registry is not None
         self._parts: dict[int, _Part] = {}  # by the id of a call's policies
+
+    def check(self, target: Target) -> None:
+        """Load what prices are looked up in: else the first call would, on its caller's loop."""
+        prices.load()
 
     def hear(self, event: events.Event) -> None:
         """Count it."""

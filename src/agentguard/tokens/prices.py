@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from genai_prices.types import ModelInfo, ModelPrice, Provider
 
-__all__ = ["add", "forget", "load", "loaded", "price", "remove"]
+__all__ = ["add", "forget", "load", "price", "remove"]
 
 _MILLION: Final = 1_000_000
 _NOTHING: Final = Decimal(0)
@@ -102,7 +102,6 @@ class _Rates:
 
 
 _own: dict[str, _Rates] = {}
-_loaded = False
 _known: dict[tuple[str, str | None, str | None, str | None], tuple[int, _Rates | None]] = {}
 
 
@@ -218,19 +217,10 @@ def load() -> None:
 
     Examples:
         >>> load()
-        >>> loaded()
-        True
     """
-    global _loaded  # noqa: PLW0603  told once, by whoever comes first
     from genai_prices.data_snapshot import get_snapshot
 
     get_snapshot()
-    _loaded = True
-
-
-def loaded() -> bool:
-    """Whether the next price takes microseconds."""
-    return _loaded
 
 
 def forget() -> None:
@@ -261,7 +251,6 @@ def _find(
 ) -> _Rates | None:
     from genai_prices.data_snapshot import get_snapshot
 
-    load()
     providers = {p.id: p for p in get_snapshot().providers}
     host = next((p for p in providers.values() if _serves(p, base_url)), None)
     named = provider and _ALIASES.get(provider.lower(), provider.lower())
