@@ -11,7 +11,7 @@ that return an SDK's stream, and alone as a decorator.
 
 from __future__ import annotations
 
-from agentguard import detect, errors, events
+from agentguard import alerts, detect, errors, events
 from agentguard.caching.blocks import cache_bypass, cache_refresh
 from agentguard.engine.call import Attempt, Call, Outcome
 from agentguard.engine.carry import carry
@@ -67,6 +67,7 @@ __all__ = [
     "RetryBudget",
     "Vault",
     "Window",
+    "alerts",
     "annotate",
     "breaker",
     "budget",
