@@ -165,7 +165,8 @@ def _figures(call: CallRecord) -> str:
 def _told(attempt: AttemptRecord) -> str:
     said = took(attempt)
     if attempt.arrivals is not None:
-        said.append(f"{attempt.arrivals.count:,} items")
+        count = attempt.arrivals.count
+        said.append("1 item" if count == 1 else f"{count:,} items")
     if attempt.wait:
         said.append(f"after a wait of {lasted(attempt.wait)}")
     return _said([*said, *spent_once(attempt)])

@@ -1,6 +1,7 @@
 """The look of a report in HTML: colours for light and dark, and what is laid out where.
 
-Every rule is about what is inside `.agentguard-report`, so that a notebook keeps its own looks.
+Every rule is about what is inside `.agentguard-report`, so that a notebook keeps its own looks. It is named twice where
+what a notebook's own style says of an element has to yield.
 Bars and text keep the contrast that WCAG 2.2 asks for: 4.5 for text, 3 for what is drawn.
 """
 
@@ -35,18 +36,20 @@ STYLE: Final = """
 [data-jp-theme-light="true"] .agentguard-report, .vscode-light .agentguard-report { color-scheme: light; }
 [data-jp-theme-light="false"] .agentguard-report, .vscode-dark .agentguard-report { color-scheme: dark; }
 .agentguard-report * { box-sizing: border-box; }
+.agentguard-report.agentguard-report :where(:not(svg, svg *, style)) { margin: 0; padding: 0; border: 0;
+  background: none; color: inherit; font: inherit; }
 .agentguard-report .title { margin: 0 0 .5rem; font: 600 16px/1.3 system-ui, sans-serif; color: inherit; }
-.agentguard-report dl { display: flex; flex-wrap: wrap; gap: .4rem 1.75rem; margin: 0 0 .75rem; padding: 0; border: 0; }
-.agentguard-report dl div { display: flex; flex-direction: column-reverse; }
-.agentguard-report dt { margin: 0; padding: 0; font-weight: 400; color: var(--muted); }
-.agentguard-report dd { margin: 0; padding: 0; font-size: 16px; font-weight: 600; }
+.agentguard-report.agentguard-report dl { display: flex; flex-wrap: wrap; gap: .4rem 1.75rem; margin: 0 0 .75rem; padding: 0; border: 0; }
+.agentguard-report.agentguard-report dl div { display: flex; flex-direction: column-reverse; }
+.agentguard-report.agentguard-report dt { margin: 0; padding: 0; font-weight: 400; color: var(--muted); }
+.agentguard-report.agentguard-report dd { margin: 0; padding: 0; font-size: 16px; font-weight: 600; }
 .agentguard-report .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; margin: .75rem 0 0; padding: 0; color: var(--muted); }
 .agentguard-report .legend svg { width: 28px; height: 14px; margin-right: .35rem; vertical-align: -2px; }
-.agentguard-report details { margin: 0; padding: 0; border-top: 1px solid var(--rule); }
-.agentguard-report summary { list-style: none; cursor: pointer; padding: .35rem 0; font-weight: 400; color: inherit; }
-.agentguard-report summary::-webkit-details-marker { display: none; }
-.agentguard-report summary:hover { background: var(--hover); }
-.agentguard-report summary:focus-visible { outline: 2px solid var(--running); outline-offset: -2px; }
+.agentguard-report.agentguard-report details { margin: 0; padding: 0; border-top: 1px solid var(--rule); }
+.agentguard-report.agentguard-report summary { list-style: none; cursor: pointer; padding: .35rem 0; font-weight: 400; color: inherit; }
+.agentguard-report.agentguard-report summary::-webkit-details-marker { display: none; }
+.agentguard-report.agentguard-report summary:hover { background: var(--hover); }
+.agentguard-report.agentguard-report summary:focus-visible { outline: 2px solid var(--running); outline-offset: -2px; }
 .agentguard-report .row { display: grid; align-items: start; column-gap: var(--gap);
   grid-template-columns: var(--label) minmax(0, 1fr) var(--figures); }
 .agentguard-report .name { min-width: 0; overflow-wrap: anywhere; padding-left: 1.4em; text-indent: -1.4em; }
@@ -61,8 +64,8 @@ STYLE: Final = """
 .agentguard-report .track { display: block; width: 100%; height: 19px; overflow: visible; }
 .agentguard-report .lines { position: relative; padding: 20px 0 .6rem; }
 .agentguard-report .lines.top { padding-bottom: 0; }
-.agentguard-report ol { list-style: none; margin: 0; padding: 0; }
-.agentguard-report li { position: relative; list-style: none; margin: 0; padding: .08rem 0; color: inherit; }
+.agentguard-report.agentguard-report ol { list-style: none; margin: 0; padding: 0; }
+.agentguard-report.agentguard-report li { position: relative; list-style: none; margin: 0; padding: .08rem 0; color: inherit; }
 .agentguard-report .scale { position: absolute; top: 0; left: calc(var(--label) + var(--gap)); height: calc(100% - .4rem);
   width: calc(100% - var(--label) - var(--figures) - 2 * var(--gap)); overflow: visible; }
 .agentguard-report .scale text { font-size: 11px; fill: var(--muted); }
@@ -93,7 +96,7 @@ STYLE: Final = """
   .agentguard-report summary .row .figures, .agentguard-report .row .figures { padding-left: 1.4em; }
   .agentguard-report .scale { left: 0; width: 100%; }
   .agentguard-report .scale line { stroke: none; }
-  .agentguard-report li { padding: .2rem 0; }
+  .agentguard-report.agentguard-report li { padding: .2rem 0; }
 }
 body.agentguard-page { margin: 0; background: light-dark(#ffffff, #14171c); }
 .agentguard-page .agentguard-report { min-height: 100vh; }
