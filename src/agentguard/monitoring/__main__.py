@@ -10,7 +10,7 @@ import sys
 from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from agentguard.monitoring.dashboard import dashboard
 from agentguard.monitoring.objectives import Objectives
@@ -62,21 +62,19 @@ def main(given: Sequence[str] | None = None) -> None:
         several = isinstance(each.default, tuple)
         parser.add_argument(
             _option(each.name),
-            type=str if several else type(each.default),
+            type=float if isinstance(each.default, float) else str,
             nargs="*" if several else None,
             default=each.default,
             metavar=each.name.upper(),
             help=each.metadata["help"],
         )
-    chosen = vars(parser.parse_args(given))
+    chosen: dict[str, Any] = vars(parser.parse_args(given))
     folder: Path = chosen.pop("folder")
+    for each in fields(Objectives):
+        if isinstance(each.default, tuple):
+            chosen[each.name] = tuple(chosen[each.name])
     try:
-        goal = Objectives(
-            **{
-                name: tuple(each) if isinstance(each, list) else each
-                for name, each in chosen.items()
-            }
-        )
+        goal = Objectives(**chosen)
     except ValueError as error:
         parser.error(str(error))
     folder.mkdir(parents=True, exist_ok=True)

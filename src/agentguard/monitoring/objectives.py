@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
+from agentguard.errors import Kind
 from agentguard.exporters.instruments import INSTRUMENTS
 
 __all__ = ["BURNS", "Burn", "Objectives"]
@@ -133,6 +134,9 @@ class Objectives:
             raise ValueError("budget, collapse and cache are parts, as in 0.8, not percents")
         if not self.history >= 7 * self.window:
             raise ValueError("history must be at least seven times window")
+        for kind in self.excused:
+            if kind not in get_args(Kind):
+                raise ValueError(f"{kind!r} is no kind of failure; see errors.Kind")
         for label in self.labels:
             if not label.isidentifier():
                 raise ValueError(f"{label!r} is no label of Prometheus")

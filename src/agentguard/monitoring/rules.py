@@ -27,7 +27,7 @@ def recording(goal: Objectives | None = None) -> dict[str, Any]:
         >>> recording()["groups"][0]["rules"][0]["record"]
         'job_name:agentguard_request_errors:ratio_rate5m'
     """
-    return _groups(Recorded(goal or Objectives()).groups(), {})
+    return _groups("recording", Recorded(goal or Objectives()).groups(), {})
 
 
 def alerting(goal: Objectives | None = None) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def alerting(goal: Objectives | None = None) -> dict[str, Any]:
         'AgentguardErrorBurn'
     """
     goal = goal or Objectives()
-    return _groups(Alerting(Recorded(goal)).groups(), {"runbook": goal.runbook})
+    return _groups("alerts", Alerting(Recorded(goal)).groups(), {"runbook": goal.runbook})
 
 
 def yaml(rules: dict[str, Any]) -> str:
@@ -51,11 +51,14 @@ def yaml(rules: dict[str, Any]) -> str:
 
 
 def _groups(
-    groups: Mapping[str, Sequence[Record | Alert]], settings: Mapping[str, str]
+    kind: str, groups: Mapping[str, Sequence[Record | Alert]], settings: Mapping[str, str]
 ) -> dict[str, Any]:
     return {
         "groups": [
-            {"name": f"agentguard_{name}", "rules": [_rule(rule, **settings) for rule in rules]}
+            {
+                "name": f"agentguard_{kind}_{name}",
+                "rules": [_rule(rule, **settings) for rule in rules],
+            }
             for name, rules in groups.items()
         ]
     }
