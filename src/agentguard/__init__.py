@@ -11,7 +11,7 @@ that return an SDK's stream, and alone as a decorator.
 
 from __future__ import annotations
 
-from agentguard import alerts, detect, errors, events
+from agentguard import alerts, detect, errors, events, exporters
 from agentguard.caching.blocks import cache_bypass, cache_refresh
 from agentguard.engine.call import Attempt, Call, Outcome
 from agentguard.engine.carry import carry
@@ -43,6 +43,7 @@ from agentguard.policies.prompt_cache import prompt_cache
 from agentguard.policies.retry import retry
 from agentguard.policies.screen_injection import screen_injection
 from agentguard.policies.timeout import timeout
+from agentguard.policies.trace import trace
 from agentguard.policies.validate_input import validate_input
 from agentguard.policies.validate_output import validate_output
 from agentguard.report import report
@@ -83,6 +84,7 @@ __all__ = [
     "errors",
     "events",
     "explain",
+    "exporters",
     "fallback",
     "flush",
     "ground",
@@ -108,6 +110,7 @@ __all__ = [
     "stop",
     "switch",
     "timeout",
+    "trace",
     "usage",
     "validate_input",
     "validate_output",

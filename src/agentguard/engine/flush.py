@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 
         name: str
 
-        @property
-        def dropped(self) -> int:
-            """Items that were never delivered."""
-            ...
-
         def flush(self, timeout: float) -> bool:
             """Deliver what waits, for at most `timeout` seconds; whether that was all."""
             ...

@@ -108,7 +108,7 @@ class LangSmith:
             raise ImportError(_MISSING) from None
         mask_client(self.client or run_trees.get_cached_client())
 
-    def begin(self, call: Call, record: CallRecord) -> CallRuns | None:
+    def begin(self, call: Call, record: CallRecord, name: str) -> CallRuns | None:
         """A call has begun; None where `tracing_context(enabled=False)` is around it."""
         from langsmith.run_helpers import get_tracing_context
 
@@ -116,6 +116,7 @@ class LangSmith:
         if around["enabled"] is False:
             return None
         runs = CallRuns(self, call, record, _langchain_run(call) or around["parent"])
+        runs.run.tree.name = name
         record.run = str(runs.run.tree.id)
         return runs
 

@@ -77,6 +77,11 @@ class Outbox(Generic[T]):
     def __repr__(self) -> str:
         return f"<outbox {self.name}: {len(self._items)} waiting, {self.dropped} dropped>"
 
+    @property
+    def used(self) -> bool:
+        """Whether anything was put into it."""
+        return self._taken > 0
+
     def put(self, item: T) -> bool:
         """Have `item` delivered soon; False when there is no room, and it is dropped."""
         with self._lock:
