@@ -14,6 +14,7 @@ NEEDS = {
     "test_google_client.py": ("google-genai",),
     "test_langchain_agent.py": ("langchain", "langchain-openai"),
     "test_litellm_router.py": ("litellm",),
+    "test_report_page.py": ("openai",),
 }
 collect_ignore = [file for file, packages in NEEDS.items() if min(map(version, packages)) < 0]
 sys.path.append(str(Path(__file__).parents[2] / "examples"))  # as `python examples/demo.py` has it

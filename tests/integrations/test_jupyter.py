@@ -150,6 +150,7 @@ def test_a_report_shows_itself(notebook: Notebook, provider: FakeProvider):
     assert "ask #2: completed" in lines[2]
     assert any(line.startswith("aask  completed") for line in lines)
     assert notebook.run("print(repr(r))") == "<report of 2 calls>\n"
+    assert 'class="agentguard-report"' in notebook.run("print(r._repr_html_())")
     assert notebook.run("print(str(r))").rstrip("\n") == out.rstrip("\n")
 
 
@@ -191,5 +192,13 @@ def test_the_example():
     notebook = nbformat.read(path, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "kept without outputs"
     asyncio.run(client_of(notebook).async_execute())
-    text = "".join(shown(each) for cell in notebook.cells for each in cell.get("outputs", ()))
-    assert "completed" in text
+    outputs = [each for cell in notebook.cells for each in cell.get("outputs", ())]
+    assert "completed" in "".join(map(shown, outputs))
+    drawn = [
+        "".join(each["data"]["text/html"])
+        for each in outputs
+        if "text/html" in each.get("data", ())
+    ]
+    assert len(drawn) == 2
+    assert all(html.startswith('<div class="agentguard-report">') for html in drawn)
+    assert "first content" in drawn[1]

@@ -51,7 +51,7 @@ def test_what_is_drawn():
         "      |                       ░░█████| backup #1: completed, 650 ms",
         "chat  completed, 1.39 s, first content 350 ms (gpt-4o), 412 + 80 tokens, $0.00183",
         "  |░░░░░░░░██████████████████████| chat #1: completed, 1.39 s",
-        "chat  abandoned, 350 ms (gpt-4o), about 2 + 2 tokens, $0.000025",
+        "chat  abandoned, 350 ms, first content 350 ms (gpt-4o), about 2 + 2 tokens, $0.000025",
         "  |░░░░░░░░░░░░░░░░░░░░░░░░░░░░░█| chat #1: abandoned, 350 ms",
         "lookup  failed: connection, 200 ms",
         "  |█                             | lookup #1: connection, 0 ms",

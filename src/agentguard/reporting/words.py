@@ -20,10 +20,9 @@ def ending(record: CallRecord | AttemptRecord) -> str:
 
 def took(record: CallRecord | AttemptRecord) -> list[str]:
     """How long it took, and of a stream how long to its first content."""
-    first = record.first_token
     times = [lasted(record.duration)]
-    if first is not None and lasted(first) != lasted(record.duration):
-        times.append(f"first content {lasted(first)}")
+    if record.streamed and record.first_token is not None:
+        times.append(f"first content {lasted(record.first_token)}")
     return times
 
 
