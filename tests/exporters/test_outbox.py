@@ -212,7 +212,11 @@ def test_an_outbox_that_is_let_go_is_forgotten(monkeypatch):
     del outbox
     for each in threads:
         each.join(30)
-    until(lambda: not gc.collect() and "let go of" not in [each.name for each in waiting])
+    until(
+        lambda: (
+            not gc.collect() and "let go of" not in [getattr(each, "name", "") for each in waiting]
+        )
+    )
 
 
 def test_a_forked_child_delivers_what_is_its_own():

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     class Waiting(Hashable, Protocol):
         """What holds items that are still to be sent: see `exporters.outbox`."""
 
-        name: str
-
         def flush(self, timeout: float) -> bool:
             """Deliver what waits, for at most `timeout` seconds; whether that was all."""
             ...

@@ -58,8 +58,10 @@ def content(known: AttemptSpan, masker: Masker) -> dict[str, str]:
     for number, choice in enumerate(told):
         text = next(safe)
         parts: list[Message] = [_text(text)] if text else []
-        for call in choice.calls:
-            parts.append({"type": "tool_call", "name": call.name, "arguments": next(safe)})
+        parts += [
+            {"type": "tool_call", "name": call.name, "arguments": next(safe)}
+            for call in choice.calls
+        ]
         reason = reasons[number] if number < len(reasons) else None
         answers.append({"role": "assistant", "parts": parts, "finish_reason": reason or "unknown"})
     found = {

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 from uuid import UUID
 
 from agentguard.engine.arguments import told
@@ -67,7 +67,7 @@ class LangSmith:
         LangSmith(project='support')
     """
 
-    name: Final = "langsmith"
+    name: ClassVar[str] = "langsmith"
 
     def __init__(
         self, client: Any = None, project: str | None = None, *, detectors: Iterable[Detector] = ()

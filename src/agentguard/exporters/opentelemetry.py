@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import functools
 import importlib.util
 import os
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from agentguard.engine import workers
 from agentguard.engine.flush import waiting
@@ -66,7 +67,7 @@ class OpenTelemetry:
         trace(<OpenTelemetry>)
     """
 
-    name: Final = "otel"
+    name: ClassVar[str] = "otel"
 
     def __init__(
         self,
@@ -91,6 +92,14 @@ class OpenTelemetry:
         other.capture = capture
         return other
 
+    @staticmethod
+    def configured() -> bool:
+        """Whether its API is installed: what is done with spans is up to the process's provider."""
+        try:
+            return importlib.util.find_spec("opentelemetry.trace") is not None
+        except ModuleNotFoundError:
+            return False
+
     @property
     def dropped(self) -> int:
         """Spans and measurements that were lost, since the queue was full or ending them failed."""
@@ -98,7 +107,7 @@ class OpenTelemetry:
 
     def prepare(self) -> None:
         """Import what spans are made with: when a callable is decorated, not in a call."""
-        if importlib.util.find_spec("opentelemetry") is None:
+        if not self.configured():
             raise ImportError(_MISSING)
         _ = self.tracer
 
@@ -132,7 +141,7 @@ class OpenTelemetry:
             return sent
         for flush in (self._flush_spans, self.instruments.flush):
             left = max(0.0, end - time.monotonic())
-            job = workers.start(lambda flush=flush, left=left: flush(int(left * 1000)))
+            job = workers.start(functools.partial(flush, int(left * 1000)))
             sent = job.done.wait(left) and job.error is None and job.value is not False and sent
         return sent
 

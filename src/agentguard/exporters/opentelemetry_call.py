@@ -150,7 +150,7 @@ class CallSpans:
             return
         ended = self.at(record.started + (record.duration or 0.0))
         if known.span.is_recording():
-            self._to.outbox.put(functools.partial(end_attempt, self, known, record, ended))
+            self._to.outbox.put(functools.partial(end_attempt, known, record, ended))
         if self._to.instruments.wanted and known.asked is not None:
             self._to.outbox.put(functools.partial(self._to.instruments.measure, known, record))
 

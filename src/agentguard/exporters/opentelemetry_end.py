@@ -17,6 +17,7 @@ from agentguard.masking.masker import Masker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from types import TracebackType
 
     from opentelemetry.trace import Span
 
@@ -52,11 +53,10 @@ def end_wait(span: Span, ended: int) -> None:
     span.end(ended)
 
 
-def end_attempt(call: CallSpans, known: AttemptSpan, record: AttemptRecord, ended: int) -> None:
+def end_attempt(known: AttemptSpan, record: AttemptRecord, ended: int) -> None:
     """An attempt has ended: what it was answered, used and cost.
 
     Args:
-        call: that it was made in.
         known: of the attempt.
         record: of the attempt.
         ended: nanoseconds since the epoch.
@@ -113,7 +113,9 @@ def end_call(call: CallSpans, record: CallRecord, ended: int) -> None:
         for event in tuple(record.events):
             if not isinstance(event, _ITS_OWN):
                 with _untold("an event of a span"):
-                    span.add_event(_named(type(event)), _told(event, masker), call.at(event.at))
+                    span.add_event(
+                        _named(type(event).__name__), _told(event, masker), call.at(event.at)
+                    )
         _say(span, attributes, record)
     finally:
         span.end(ended)
@@ -126,10 +128,15 @@ class _untold(suppress):  # noqa: N801  a block reads like a verb
         super().__init__(Exception)
         self._what = what
 
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> bool:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
         if isinstance(error, Exception):
             trouble(f"telling {self._what}", error, "it is left out")
-        return super().__exit__(kind, error, traceback) or False
+        return super().__exit__(kind, error, traceback)
 
 
 def _say(span: Span, attributes: Mapping[str, Any], record: CallRecord | AttemptRecord) -> None:
@@ -179,8 +186,8 @@ def _told(event: events.Event, masker: Masker) -> dict[str, Any]:
 
 
 @functools.cache
-def _named(kind: type[events.Event]) -> str:
-    return "agentguard." + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+def _named(kind: str) -> str:
+    return "agentguard." + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
 
 
 @functools.cache

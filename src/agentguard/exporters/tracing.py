@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from agentguard.engine.call import Attempt, Call, Outcome
@@ -23,10 +23,7 @@ class Tracer(Protocol):
             one further in traces it there.
     """
 
-    @property
-    def name(self) -> str:
-        """Of the backend."""
-        ...
+    name: ClassVar[str]
 
     def prepare(self) -> None:
         """Import what is needed, or raise what says how to install it: when a callable is guarded."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from agentguard import events
@@ -220,7 +219,7 @@ def _tracer(to: str | Tracer) -> Tracer:
 
 
 def _configured() -> Iterator[Tracer]:
-    if importlib.util.find_spec("opentelemetry") is not None:
+    if OpenTelemetry.configured():
         yield OpenTelemetry()
     if LangSmith.configured():
         yield LangSmith()
