@@ -26,6 +26,7 @@ from agentguard.engine.scope import context, deadline
 from agentguard.engine.switches import locked, switch
 from agentguard.engine.verdict import Finding, reask, replace, shadow, stop
 from agentguard.explain import describe, explain
+from agentguard.health import health
 from agentguard.integrations.sse import sse
 from agentguard.masking.masker import Masker
 from agentguard.masking.vault import Vault
@@ -89,6 +90,7 @@ __all__ = [
     "flush",
     "ground",
     "guard",
+    "health",
     "judged",
     "locked",
     "log",

@@ -32,6 +32,14 @@ class Standing(NamedTuple):
     left: int | Decimal | None
     renews: float | None
 
+    @property
+    def told(self) -> dict[str, float | None]:
+        """It as plain numbers, for JSON."""
+        shown: dict[str, float | None] = {"used": _plain(self.used)}
+        for name, amount in (("limit", self.limit), ("left", self.left)):
+            shown[name] = None if amount is None else _plain(amount)
+        return shown | {"renews": None if self.renews is None else round(self.renews, 1)}
+
 
 class Threshold(NamedTuple):
     """What `on_threshold` is told.
@@ -110,6 +118,10 @@ def exceeded(
         least=None if least is None else figure(unit, least),
         retry_after=renews,
     )
+
+
+def _plain(amount: int | Decimal) -> float:
+    return amount if isinstance(amount, int) else float(amount)
 
 
 def _shown(unit: str, amount: int) -> str:

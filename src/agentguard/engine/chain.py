@@ -135,6 +135,10 @@ class Policy:
         """The policy's settings, as `explain(fn)` and `describe(fn)` show them."""
         return ()
 
+    def health(self, told: dict[str, Any]) -> bool:
+        """Add to what `health(...)` tells how it stands; whether it is worse than it should be."""
+        return False
+
     def cannot_see(self, seen: Endpoint | None) -> Sequence[str]:
         """Sentences for `explain` on what escapes it, given what is seen of the target."""
         return ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from agentguard import events
@@ -429,6 +430,17 @@ class Breaker(Policy):
             if states.get(circuit.label, CLOSED) == CLOSED:
                 states[circuit.label] = circuit.gate.state
         return states
+
+    def health(self, told: dict[str, Any]) -> bool:
+        """The states of its circuits; of those that a key tells apart, which may be users, how many."""
+        counted = Counter(circuit.gate.state for circuit in self._circuits.all())
+        if self._keyed:
+            told["circuits"][f"{self.name} by key"] = dict(sorted(counted.items()))
+        else:
+            told["circuits"].update(self.states())
+        if self._mode is not None:
+            told["switched"][self.name] = self._mode
+        return self._mode is not None or counted.total() > counted[CLOSED]
 
     def explain(self) -> Sequence[tuple[str, object]]:
         """The settings, and where the state lives."""

@@ -485,6 +485,20 @@ class Budget(Block, Policy):
 
         return clock.now().time()
 
+    def health(self, told: dict[str, Any]) -> bool:
+        """How its units stand; of a budget for each user or request, what it is kept by."""
+        if self.per_request or self.by is not None:
+            by = self.by if isinstance(self.by, str) else "a function of the call"
+            told["budgets"][self.label] = {"by": "request" if self.per_request else by}
+            return False
+        try:
+            standings = self.status().values()
+        except StoreUnavailable:
+            told["budgets"][self.label] = {"unreachable": self.ledger.place}
+            return True
+        told["budgets"][self.label] = {each.unit: each.told for each in standings}
+        return any(each.left == 0 for each in standings)
+
     def explain(self) -> Sequence[tuple[str, object]]:
         """The settings, and where the spend is kept."""
         shown: list[tuple[str, object]] = [
