@@ -16,6 +16,7 @@ from agentguard.engine import clock
 from agentguard.engine.records import AttemptRecord
 from agentguard.engine.trouble import trouble
 from agentguard.providers.usage import Usage
+from agentguard.tokens.prices import price_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -153,21 +154,11 @@ class Bill:
         if usage is None:
             self._cost = Decimal(0) if self.known else None
         elif model is not None:
-            from datetime import UTC, datetime
-
-            from agentguard.tokens.prices import price
-
-            priced = functools.partial(
-                price,
-                model,
-                provider=self._provider,
-                base_url=self._base_url,
-                service_tier=self._tier,
-                at=datetime.fromtimestamp(self._at, UTC),
-            )
-            self._cost = priced(usage)
+            seller = self._provider, self._base_url, self._tier
+            self._cost = price_at(self._at, model, usage, *seller)
             if self._cost is not None and (usage.cached_tokens or usage.cache_write_tokens):
-                plain = priced(Usage(usage.input_tokens, usage.output_tokens))
+                uncached = Usage(usage.input_tokens, usage.output_tokens)
+                plain = price_at(self._at, model, uncached, *seller)
                 self._saved = Decimal(0) if plain is None else plain - self._cost
 
     def __repr__(self) -> str:

@@ -11,6 +11,8 @@ from agentguard.exporters.spending import Spending
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    _End = tuple[Callable[[], None], Callable[[], None], Callable[[float], None]]
+    _Try = tuple[str, Callable[[], None], Callable[[float], None]]
     Counted = Mapping[type[events.Event], Callable[["Counting", Any, str], None]]
 
     from agentguard.exporters.prometheus import Collectors
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["OF_REQUESTS", "OF_WHAT_HAPPENS", "Counting"]
 
 _RESULTS: Final = {"fresh": "hit"}
+_MOST: Final = 1024  # combinations that are remembered
 _KEYED: Final = "one of several"
 _STATES: Final = ("closed", "half_open", "open")
 
@@ -37,6 +40,9 @@ class Counting:
         self.child = to.child
         self._models, self._targets = models, targets
         self._spending = Spending(to)
+        # What the ends of calls and attempts add to, found with one look-up.
+        self._ends: dict[tuple[str, str, str | None], _End] = {}
+        self._tries: dict[tuple[str, str, str | None, str, str | None], _Try] = {}
         to.keep("model", models or ())
         to.keep("target", targets or ())
 
@@ -48,15 +54,28 @@ class Counting:
 
     def ended(self, event: events.CallEnded, name: str) -> None:
         """One less is in flight; how it ended."""
-        call, child = event.call, self.child
-        child("agentguard_requests_in_flight", name).dec()
-        child("agentguard_requests_total", name, call.outcome, call.kind or "").inc()
-        if call.duration is not None:
-            child("agentguard_request_duration_seconds", name, call.outcome).observe(call.duration)
+        call = event.call
+        key = name, call.outcome, call.kind
+        leave, count, last = self._ends.get(key) or self._end(key)
+        leave()
+        count()
+        last(call.duration or 0.0)
         if call.streamed and call.first_token is not None:
             asked = call.attempts[-1].asked if call.attempts else None
             model = self._model(asked or call.model)
-            child("agentguard_time_to_first_token_seconds", name, model).observe(call.first_token)
+            child = self.child("agentguard_time_to_first_token_seconds", name, model)
+            child.observe(call.first_token)
+
+    def _end(self, key: tuple[str, str, str | None]) -> _End:
+        name, outcome, kind = key
+        if len(self._ends) >= _MOST:
+            self._ends.clear()
+        found = self._ends[key] = (
+            self.child("agentguard_requests_in_flight", name).dec,
+            self.child("agentguard_requests_total", name, outcome, kind or "").inc,
+            self.child("agentguard_request_duration_seconds", name, outcome).observe,
+        )
+        return found
 
     # Attempts
 
@@ -67,16 +86,28 @@ class Counting:
 
     def attempt_ended(self, event: events.AttemptEnded, name: str) -> None:
         """How it ended, and what it used; where guarded calls inside asked the model, they tell."""
-        attempt, child = event.attempt, self.child
+        attempt = event.attempt
         bill = attempt.bill
         if bill is None or not bill.counted:
             return
-        target, model = self._target(attempt.target), self._model(attempt.asked or attempt.model)
-        outcome, kind = attempt.outcome, attempt.kind or ""
-        child("agentguard_attempts_total", name, target, model, outcome, kind).inc()
-        if attempt.duration is not None:
-            child("agentguard_attempt_duration_seconds", name, target).observe(attempt.duration)
+        asked = attempt.asked or attempt.model
+        key = name, attempt.target, asked, attempt.outcome, attempt.kind
+        model, count, last = self._tries.get(key) or self._try(key)
+        count()
+        last(attempt.duration or 0.0)
         self._spending.attempt(name, model, attempt, bill)
+
+    def _try(self, key: tuple[str, str, str | None, str, str | None]) -> _Try:
+        name, target, asked, outcome, kind = key
+        target, model = self._target(target), self._model(asked)
+        if len(self._tries) >= _MOST:
+            self._tries.clear()
+        found = self._tries[key] = (
+            model,
+            self.child("agentguard_attempts_total", name, target, model, outcome, kind or "").inc,
+            self.child("agentguard_attempt_duration_seconds", name, target).observe,
+        )
+        return found
 
     def came_late(self, event: events.LateResult, name: str) -> None:
         """What it used that its end did not know of."""

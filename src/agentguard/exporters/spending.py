@@ -12,8 +12,6 @@ import functools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from agentguard.engine.bill import Bill
     from agentguard.engine.records import AttemptRecord
     from agentguard.events import CacheHit
@@ -54,28 +52,45 @@ class Spending:
             self._child("agentguard_saved_usd_total", name, "cache").inc(float(saved))
 
     def _spent(self, name: str, model: str, bill: Bill) -> None:
+        usage, cost, saved = bill.usage, bill.cost, bill.saved
         before = bill.replaces
-        if before is not None and not before.counted:
-            before = None
-        used = dict(_types(bill.usage))
-        known = {} if before is None else dict(_types(before.usage))
-        for kind, tokens in used.items():
-            more = tokens - known.get(kind, 0)  # an estimate may have been too high: counters stay
-            if more > 0:
-                self._child("agentguard_tokens_total", name, model, kind).inc(more)
-        cost = bill.cost
+        if before is not None and before.counted:
+            # What was estimated may have been more: a counter keeps it.
+            if usage is not None and before.usage is not None:
+                usage -= before.usage
+            if cost is not None and before.cost is not None:
+                cost, saved = cost - before.cost, saved - before.saved
+        if usage is not None:
+            self._used(name, model, usage)
         if cost is None:
             if before is None:
                 self._child("agentguard_unpriced_attempts_total", name, model).inc()
             return
-        cost -= (before and before.cost) or 0
         if cost > 0:
             self._child("agentguard_cost_usd_total", name, model).inc(float(cost))
-        saved = bill.saved - (before.saved if before is not None else 0)
+        if not saved:
+            return
         if saved > 0:
             self._child("agentguard_saved_usd_total", name, "prompt_cache").inc(float(saved))
-        elif saved < 0:
+        else:
             self._child("agentguard_surcharge_usd_total", name).inc(float(-saved))
+
+    def _used(self, name: str, model: str, usage: Usage) -> None:
+        """Tokens by type, each token in one."""
+        read, written, reasoned = (
+            usage.cached_tokens,
+            usage.cache_write_tokens,
+            usage.reasoning_tokens,
+        )
+        for kind, tokens in (
+            ("input", usage.input_tokens - read - written),
+            ("output", usage.output_tokens - reasoned),
+            ("cache_read", read),
+            ("cache_write", written),
+            ("reasoning", reasoned),
+        ):
+            if tokens > 0:
+                self._child("agentguard_tokens_total", name, model, kind).inc(tokens)
 
     def _paced(self, name: str, model: str, attempt: AttemptRecord, usage: Usage) -> None:
         """Seconds between two output tokens.
@@ -88,14 +103,3 @@ class Spending:
             return
         pace = (duration - first) / (tokens - 1)
         self._child("agentguard_time_per_output_token_seconds", name, model).observe(pace)
-
-
-def _types(usage: Usage | None) -> Iterator[tuple[str, int]]:
-    """Tokens by type, each token in one."""
-    if usage is not None:
-        read, written = usage.cached_tokens, usage.cache_write_tokens
-        yield "input", usage.input_tokens - read - written
-        yield "cache_read", read
-        yield "cache_write", written
-        yield "output", usage.output_tokens - usage.reasoning_tokens
-        yield "reasoning", usage.reasoning_tokens

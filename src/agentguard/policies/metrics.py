@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agentguard import events
     from agentguard.engine.records import CallRecord
     from agentguard.engine.target import Target
+    from agentguard.exporters.counting import Counted
 
 __all__ = ["Metrics", "metrics"]
 
@@ -107,24 +108,26 @@ class Metrics(Policy):
 
     def hear(self, event: events.Event) -> None:
         """Count it."""
-        kind, call = type(event), event.call
+        call = event.call
         part = self._parts.get(id(call.policies)) or self._part(call.policies)
-        if kind in OF_WHAT_HAPPENS:
-            if part.innermost:
-                OF_WHAT_HAPPENS[kind](self._counting, event, self.label or self._named(call))
-        elif kind in OF_REQUESTS and part.own and (call.parent is None or not self._inside(call)):
-            OF_REQUESTS[kind](self._counting, event, self.label or call.name)
+        count = part.counted.get(type(event))
+        if count is None:
+            return
+        if call.parent is not None and type(event) in OF_REQUESTS and self._inside(call):
+            return
+        count(self._counting, event, self.label or self._named(call))
 
     def _part(self, policies: tuple[Policy, ...]) -> _Part:
         ours = [each for each in policies if isinstance(each, Metrics)]
         further_in = ours
         while self in further_in:
             further_in = further_in[further_in.index(self) + 1 :]
-        part = _Part(
-            policies,
-            own=self in ours and not any(each.shares(self) for each in further_in),
-            innermost=not further_in,
-        )
+        counted: Counted = {}
+        if self in ours and not any(each.shares(self) for each in further_in):
+            counted = {**OF_REQUESTS}
+        if not further_in:
+            counted = {**counted, **OF_WHAT_HAPPENS}
+        part = _Part(policies, counted)
         if len(self._parts) >= _MOST:
             self._parts.clear()
         self._parts[id(policies)] = part
@@ -162,14 +165,13 @@ class Metrics(Policy):
 
 
 class _Part(NamedTuple):
-    """What of a call with these policies is counted here: itself, and what happens in it.
+    """What is counted here of a call with these policies: itself, what happens in it, or both.
 
     It holds the policies, so that the id under which it is kept stays theirs.
     """
 
     policies: tuple[Policy, ...]
-    own: bool
-    innermost: bool
+    counted: Counted
 
 
 def _listed(name: str, given: object) -> frozenset[str] | None:

@@ -145,13 +145,34 @@ def price(
             "prices.price() takes a Usage, since providers mean different things by the same names. Of "
             "an SDK's answer write usage_of(answer.usage), from agentguard.providers.usage"
         )
+    rank = "batch" if batch else service_tier
+    when = time.time() if at is None else at.timestamp()
+    return price_at(when, model, usage, provider, base_url, rank)
+
+
+def price_at(
+    when: float,
+    model: str,
+    usage: Usage,
+    provider: str | None,
+    base_url: str | None,
+    rank: str | None,
+) -> Decimal | None:
+    """What `price` says, for whoever asks after every call.
+
+    Args:
+        when: seconds since the epoch.
+        model: as for `price`.
+        usage: the tokens.
+        provider: who served it.
+        base_url: where the request went.
+        rank: "batch", or the tier of service.
+    """
     if _own:
         own = _own.get(plain(model)) or _own.get(plain(model).rpartition("/")[2])
         if own is not None:
             return own.cost(usage)
-    rank = "batch" if batch else service_tier
-    # Prices change on a day or an hour of the day: what was found is good for the minute.
-    minute = int((time.time() if at is None else at.timestamp()) // 60)
+    minute = int(when // 60)  # prices change on a day or an hour of the day
     key = (model, provider, base_url, rank)
     known = _known.get(key)
     if known is None or known[0] != minute:
