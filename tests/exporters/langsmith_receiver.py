@@ -14,6 +14,14 @@ from typing import Any, Final, Literal
 
 Manner = Literal["multipart", "zstd", "batch"]
 
+PROJECT: Final = "01a2073b-2a97-705f-91ca-5f2c1281f176"
+SESSION: Final = {
+    "id": PROJECT,
+    "name": "p",
+    "tenant_id": PROJECT,
+    "reference_dataset_id": None,
+    "start_time": "2026-01-01T00:00:00",
+}
 PARTS: Final = frozenset({"inputs", "outputs", "events", "extra", "error", "serialized"})
 
 
@@ -45,7 +53,9 @@ class Receiver:
 
             def do_GET(self) -> None:
                 receiver.hear(self)
-                self.reply(200, receiver.info())
+                receiver.gate.wait()
+                sessions = "/sessions" in self.path
+                self.reply(200, [SESSION] if sessions else receiver.info())
 
             def do_POST(self) -> None:
                 body = receiver.hear(self)
@@ -56,7 +66,7 @@ class Receiver:
 
             do_PATCH = do_POST  # noqa: N815  the server's name
 
-            def reply(self, status: int, body: dict[str, Any]) -> None:
+            def reply(self, status: int, body: object) -> None:
                 told = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("content-type", "application/json")

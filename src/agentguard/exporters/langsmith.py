@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import os
 import sys
 import threading
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LangSmith"]
 
+_FURTHEST: Final = 64  # frames
 _LONGEST: Final = 5.0  # seconds that feedback waits for the runs before it
 _MISSING: Final = (
     "traces for LangSmith are sent by the package langsmith, which is not installed: "
@@ -245,7 +247,24 @@ def _revive(client: Any) -> None:
 def _langchain_run(call: Call) -> RunTree | None:
     """The run of LangChain's own tracer for the model or tool that is guarded."""
     manager = call.kwargs.get("run_manager")
+    if manager is None and getattr(call.target.fn, "__name__", "") in {"_stream", "_astream"}:
+        manager = _manager_further_out()
     for handler in getattr(manager, "handlers", ()):
         if type(handler).__name__ == "LangChainTracer":
             return cast("RunTree | None", handler.run_map.get(str(getattr(manager, "run_id", ""))))
+    return None
+
+
+def _manager_further_out() -> object:
+    """What LangChain's `stream` has as a local variable, and hands on to nobody."""
+    frame = inspect.currentframe()
+    for _ in range(_FURTHEST):
+        frame = None if frame is None else frame.f_back
+        if frame is None:
+            return None
+        module = str(frame.f_globals.get("__name__"))
+        if module.startswith("langchain_core.language_models"):
+            found: object = frame.f_locals.get("run_manager")
+            if found is not None:
+                return found
     return None

@@ -71,7 +71,7 @@ class CallRuns:
     def attempted(self, attempt: Attempt) -> None:
         """An attempt is about to be made: hear of what it sends and is answered."""
         call = attempt.call
-        kind = "tool" if call.target.tool else "llm"
+        kind = "tool" if call.target.tool else "chain"
         run = self._run(call.target.name, kind, attempt.started, self.run.tree)
         run.inputs = kept(call)
         for name, told in _SETTINGS.items():
@@ -100,7 +100,7 @@ class CallRuns:
                 self._ended(run, event.attempt)
 
     def _ended(self, run: Run, record: AttemptRecord) -> None:
-        bill, kind = record.bill, run.tree.run_type
+        bill = record.bill
         run.metadata |= {
             "ls_provider": record.provider,
             "ls_model_name": record.model or record.asked,
@@ -109,11 +109,8 @@ class CallRuns:
             "agentguard_request_id": record.request_id,
             "agentguard_status": record.status,
         }
-        if kind == "llm" and bill is not None:
-            if bill.counted and not self._inside_model and not _asks(run.tree):
-                run.bill = bill
-            else:  # whose tokens another run tells
-                run.tree.run_type = "chain"
+        if bill is not None and bill.counted and not self._inside_model and not _asks(run.tree):
+            run.tree.run_type, run.bill = "llm", bill  # else another run tells these tokens
         run.end(record, self._clock)
         self._to.outbox.put(run.send)
 
@@ -129,9 +126,8 @@ class CallRuns:
             run.inputs = kept(self._call)
         if self._last is not None:
             run.items = self._last.items
-        elif outcome.kind == "completed" and outcome.attempt is not None:
-            value, reading = outcome.attempt.value, outcome.attempt.reading
-            run.items = [reading.text if value is None else value]
+        elif outcome.attempt is not None and outcome.attempt.value is not None:
+            run.items = [outcome.attempt.value]  # of a cache
         run.metadata |= {
             "agentguard_outcome": record.outcome,
             "agentguard_served_by": record.served_by,

@@ -186,7 +186,8 @@ def _pairs(known: Known) -> Iterator[tuple[str, str]]:
 
 
 def _checked(detector: Any) -> Detector:
-    if isinstance(detector, type) or not callable(getattr(detector, "find", None)):
+    named = isinstance(detector, (type, str, bytes))  # a text, too, has a method find
+    if named or not callable(getattr(detector, "find", None)):
         name = detector.__name__ if isinstance(detector, type) else type(detector).__name__
         raise TypeError(
             f"detectors= takes objects with a method find(text) that returns Found, not {name}; "
