@@ -59,7 +59,7 @@ class Loglines:
 
     def to(self, level: Level) -> Logger | None:
         """Who takes a line of this level; None where it would be thrown away."""
-        logger: Any = self._given or self._configured()
+        logger: Any = self._configured() if self._given is None else self._given
         # Asked of the class: a logger of a test may have whatever attribute it is asked for.
         kind = cast("Any", type(logger))
         if hasattr(kind, "bind"):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agentguard.engine.chain import Next
     from agentguard.engine.records import CallRecord
     from agentguard.engine.reply import Reply
+    from agentguard.engine.target import Target
     from agentguard.errors import Kind
     from agentguard.exporters.structlog import Level, Logger
 
@@ -120,6 +121,10 @@ class Log(Policy):
         self._given = logger is not None
         self._asked: dict[CallRecord, tuple[Attempt, str | None]] = {}
         self._later: Outbox[Callable[[], None]] = Outbox("log", _do)
+
+    def check(self, target: Target) -> None:
+        """Load what prices are looked up in: else the first call would, on its caller's loop."""
+        prices.load()
 
     async def around(self, call: Call, next: Next) -> Reply:
         """Note what each attempt sends."""
@@ -217,7 +222,6 @@ log = Bare(Log)
 
 
 def _do(work: Callable[[], None]) -> None:
-    prices.load()
     work()
 
 
@@ -250,14 +254,11 @@ def _has_line(call: CallRecord) -> bool:
 
 
 def _takes_long(call: CallRecord) -> bool:
-    """Whether its figures need price lists or a tokenizer, which an event loop must not load."""
-    loaded = prices.loaded()
+    """Whether a tokenizer has to count what it used, which is nothing for an event loop."""
     for attempt in call.attempts:
-        bill = attempt.bill
-        if bill is not None and (bill.estimated or not (loaded or bill.usage is None)):
+        if attempt.bill is not None and attempt.bill.estimated:
             return True
-    saved = not loaded and any(isinstance(each, events.CacheHit) for each in call.events)
-    return saved or any(map(_takes_long, call.children))
+    return any(map(_takes_long, call.children))
 
 
 def _join_trace(call: CallRecord) -> None:
