@@ -108,14 +108,16 @@ class Metrics(Policy):
 
     def hear(self, event: events.Event) -> None:
         """Count it."""
-        call = event.call
+        call = request = event.call
         part = self._parts.get(id(call.policies)) or self._part(call.policies)
+        while not part.surrounded and request.parent is not None:
+            request = request.parent
+            part = self._parts.get(id(request.policies)) or self._part(request.policies)
         count = part.counted.get(type(event))
         if count is None:
             return
-        if call.parent is not None and type(event) in OF_REQUESTS and self._inside(call):
-            return
-        count(self._counting, event, self.label or self._named(call))
+        if call.parent is None or type(event) not in OF_REQUESTS or self._begins(call, request):
+            count(self._counting, event, self.label or request.name)
 
     def _part(self, policies: tuple[Policy, ...]) -> _Part:
         ours = [each for each in policies if isinstance(each, Metrics)]
@@ -127,7 +129,7 @@ class Metrics(Policy):
             counted = {**OF_REQUESTS}
         if not further_in:
             counted = {**counted, **OF_WHAT_HAPPENS}
-        part = _Part(policies, counted)
+        part = _Part(policies, bool(ours), counted)
         if len(self._parts) >= _MOST:
             self._parts.clear()
         self._parts[id(policies)] = part
@@ -137,22 +139,15 @@ class Metrics(Policy):
         """Whether both count into the same series."""
         return self.to is other.to and self.label == other.label
 
-    def _inside(self, call: CallRecord) -> bool:
-        """Whether the call is part of a request that is counted under the same name."""
+    def _begins(self, call: CallRecord, request: CallRecord) -> bool:
+        """Whether the call is a request, and no part of one that is counted under the same name."""
         name, above = self.label or call.name, call.parent
         while above is not None:
             ours = (each for each in above.policies if isinstance(each, Metrics))
             if any(each.to is self.to and (each.label or above.name) == name for each in ours):
-                return True
+                return False
             above = above.parent
-        return False
-
-    def _named(self, call: CallRecord) -> str:
-        """The name of the request that a call is part of."""
-        above: CallRecord | None = call
-        while above is not None and self not in above.policies:
-            above = above.parent
-        return (above or call).name
+        return request is call
 
     def explain(self) -> Sequence[tuple[str, object]]:
         """Its name, where it counts, and what it tells apart."""
@@ -167,10 +162,12 @@ class Metrics(Policy):
 class _Part(NamedTuple):
     """What is counted here of a call with these policies: itself, what happens in it, or both.
 
-    It holds the policies, so that the id under which it is kept stays theirs.
+    It holds the policies, so that the id under which it is kept stays theirs. `surrounded`: there
+    is a `metrics` among them; where there is none, the call is part of one further out.
     """
 
     policies: tuple[Policy, ...]
+    surrounded: bool
     counted: Counted
 
 
