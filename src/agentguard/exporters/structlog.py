@@ -115,4 +115,5 @@ def _shown(value: object) -> str:
     """As it is where that is one word, else as JSON: a line break in a user's name begins no line."""
     if isinstance(value, str) and _BARE.fullmatch(value):
         return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if text.isprintable() else json.dumps(value, default=str)

@@ -20,6 +20,9 @@ _TEXTS: Final = (
 )
 """Fields of messages and blocks that hold what is said; all others name, number or attach."""
 
+_OF_MESSAGES: Final = frozenset({"role", "type", "content", "parts", "function", "arguments"})
+"""Fields of which messages and their blocks have one, and plain data has not."""
+
 _DEEPEST: Final = 12
 
 
@@ -54,6 +57,6 @@ def characters(value: Any, deep: int = 0) -> int:
     if sequence(value):
         return sum(characters(each, deep + 1) for each in value)
     known = fields(value)
-    if isinstance(value, dict) and not ("role" in known or "type" in known or "content" in known):
+    if isinstance(value, dict) and _OF_MESSAGES.isdisjoint(known):
         return sum(characters(each, deep + 1) for each in known.values())
     return sum(characters(known[name], deep + 1) for name in _TEXTS if name in known)
