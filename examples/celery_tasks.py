@@ -16,39 +16,64 @@ import os
 import sys
 
 import openai
-from celery import Celery
+import structlog
+from celery import Celery, signals
 
 import agentguard as ag
 from agentguard.integrations.celery import install
+from agentguard.stores.memory import MemoryLedger
 
-app = Celery("celery_tasks", broker=os.environ.get("BROKER"), backend=os.environ.get("BROKER"))
+BROKER = os.environ.get("BROKER")
+
+structlog.configure(processors=[structlog.processors.JSONRenderer()])  # a line for every call
+
+app = Celery("celery_tasks", broker=BROKER, backend=BROKER)
 install(app)  # user, tags and deadline of whoever sends a task go along with it
 
-safe = ag.guard(ag.retry(attempts=3), ag.breaker(), ag.timeout(30))
+safe = ag.guard(
+    ag.metrics("summaries"),
+    ag.log("summaries"),
+    ag.mask_pii(),
+    ag.budget(  # of all workers together: kept where their broker is
+        usd=2,
+        per="day",
+        by="user",
+        name="summaries",
+        store=BROKER or MemoryLedger(),
+        max_output=500,
+    ),
+    ag.retry(attempts=3),
+    ag.breaker(),
+    ag.timeout(30),
+)
 
 
 @functools.cache
 def client():
     """Make a worker process its own client, when it is first needed: after the fork."""
-    return openai.OpenAI(max_retries=0)
+    return safe(openai.OpenAI())
 
 
-@safe
-def ask(text):
+@app.task
+def summarize(text):
     answer = client().chat.completions.create(
         model="gpt-4o-mini", messages=[{"role": "user", "content": f"Summarize: {text}"}]
     )
     return answer.choices[0].message.content
 
 
-@app.task
-def summarize(text):
-    return ask(text)
+@signals.worker_process_shutdown.connect
+def end(pid=None, **_):
+    """Where PROMETHEUS_MULTIPROC_DIR is set, what this process had in flight is so no more."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(pid or os.getpid())
 
 
 def send():
     with ag.context(user="ann"), ag.deadline(60):
-        print(summarize.delay("a long text").get(timeout=60))
+        print(summarize.delay("a long text by kim@example.com").get(timeout=60))
 
 
 def here_and_now():
@@ -58,8 +83,9 @@ def here_and_now():
         os.environ.update(OPENAI_BASE_URL=provider.openai_url, OPENAI_API_KEY="test-key")
         provider.script(fault.status(503))
         with ag.context(user="ann"), ag.deadline(60), ag.report() as r:
-            print(summarize.apply(("a long text",)).get())
+            print(summarize.apply(("a long text by kim@example.com",)).get())
         client().close()
+    ag.flush()
     print(r)
 
 

@@ -1,48 +1,72 @@
-"""Guarded clients of OpenAI and Anthropic: retries, another provider, streams that break.
+"""Clients of OpenAI and Anthropic under a whole stack of guards, with logs and metrics.
 
 `python examples/clients.py` asks two providers on this machine, which fail as told.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+import structlog
 from anthropic import Anthropic
 from openai import OpenAI
+from prometheus_client import generate_latest
 
 import agentguard as ag
 from agentguard.testing import FakeProvider, fault
 
-QUESTION: Any = [{"role": "user", "content": "What is the weather in Seoul?"}]
+QUESTION: Any = [{"role": "user", "content": "What is the weather in Seoul? I am kim@example.com."}]
+
+structlog.configure(  # one line of JSON for every call
+    processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer()],
+    logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+)
 
 
 def main() -> None:
-    """Ask plainly, through a manager, and when the provider is down."""
-    with FakeProvider(answer="It is sunny in Seoul.") as provider, ag.report() as seen:
+    """Ask plainly, once more, through a manager, and when the provider is down."""
+    with FakeProvider(answer="It is sunny in Seoul.") as provider:
         claude = Anthropic(base_url=provider.anthropic_url, api_key="your-key")
 
         def backup(**request: Any) -> Any:
             return claude.messages.create(
-                model="claude-x", max_tokens=64, messages=request["messages"]
+                model="claude-haiku-4-5", max_tokens=64, messages=request["messages"]
             )
 
         client = ag.guard(
-            ag.fallback(backup), ag.retry(attempts=3, wait=lambda _: 0.1), ag.timeout(30)
+            ag.metrics("weather"),
+            ag.log("weather"),
+            ag.mask_pii(),
+            ag.cache(ttl="10m"),
+            ag.budget(usd=1, max_output=500),
+            ag.fallback(backup),
+            ag.retry(attempts=3, wait=lambda _: 0.1),
+            ag.breaker(),
+            ag.timeout(30),
         )(OpenAI(base_url=provider.openai_url, api_key="your-key"))
 
         provider.script(fault.status(429, retry_after=0.1), fault.status(503))
         answer = client.chat.completions.create(model="gpt-4o", messages=QUESTION)
         print(answer.choices[0].message.content)
 
+        answer = client.chat.completions.create(model="gpt-4o", messages=QUESTION)
+        print(answer.choices[0].message.content, "(from the cache)")
+
         provider.script(fault.error("overloaded", after=0))  # inside a 200, as the first event
         with client.responses.stream(model="gpt-4o", input="And tomorrow?") as stream:
             print(stream.get_final_response().output_text)
 
         provider.script(*[fault.status(503)] * 3)
-        message: Any = client.chat.completions.create(model="gpt-4o", messages=QUESTION)
+        message: Any = client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION)
         print(message.content[0].text, "says", message.model)
 
-        print(f"{len(provider.journal)} requests, {len(seen.calls)} calls, nothing failed")
+        ag.flush()
+        for line in generate_latest().decode().splitlines():
+            if line.startswith(("agentguard_attempts_total", "agentguard_cache_requests_total")):
+                print(line)
+        masked = not any("kim@example.com" in str(each.body) for each in provider.journal)
+        print(f"{len(provider.journal)} requests, no address in any of them: {masked}")
 
 
 if __name__ == "__main__":

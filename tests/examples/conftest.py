@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.providers.sdk_targets import version
 
 NEEDS = {
+    "test_celery_tasks.py": ("celery", "openai"),
     "test_clients.py": ("openai", "anthropic"),
     "test_demo.py": ("openai", "anthropic"),
     "test_fastapi_app.py": ("openai", "uvicorn"),
