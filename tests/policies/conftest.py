@@ -16,6 +16,7 @@ NEEDS = {
     "test_safety_providers.py": ("openai", "anthropic", "google-genai", "langchain-openai"),
     "test_log_loggers.py": ("openai",),
     "test_metrics_nesting.py": ("openai",),
+    "test_metrics_providers.py": ("openai", "anthropic"),
     "test_prompt_cache.py": ("openai", "anthropic"),
     "test_prompt_cache_langchain.py": ("langchain-openai", "langchain-anthropic"),
     "test_prompt_cache_litellm.py": ("litellm",),

@@ -69,13 +69,25 @@ async def bounded(question: str) -> int:
     return len(question)
 
 
+@ag.metrics
+def metered(question: str) -> int:
+    return len(question)
+
+
+@ag.metrics("support", models=["gpt-4o"])
+async def named(question: str) -> int:
+    return len(question)
+
+
 assert_type(bare("?"), int)
 assert_type(given("?"), int)
+assert_type(metered("?"), int)
 
 
 async def awaited() -> None:
     assert_type(await guards(coroutine)("?"), str)
     assert_type(await bounded("?"), int)
+    assert_type(await named("?"), int)
 
 
 # What would fail when the module is imported fails in the checker before.
@@ -88,9 +100,9 @@ ag.guard(sync)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 class Mine(ag.Policy):
     async def around(self, call: ag.Call, next: ag.Next) -> ag.Reply:
-        return await ag.observe(next(call), self.hear)
+        return await ag.observe(next(call), self.ended)
 
-    def hear(self, outcome: ag.Outcome) -> None:
+    def ended(self, outcome: ag.Outcome) -> None:
         assert_type(outcome.first_token, float | None)
 
 
