@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -484,3 +485,10 @@ def test_whatever_happens_is_one_line(script: list[str]) -> None:
     assert line.fields.get("wait_s", 0.0) == float(len(made) - 1)
     assert line.fields.get("kind") == (None if made[-1] == "ok" else made[-1])
     assert line.level == ("info" if made[-1] == "ok" else "error")
+
+
+def test_every_field_stands_on_the_page() -> None:
+    """With the words of its definition."""
+    page = (Path(__file__).parents[2] / "docs" / "policies" / "log.md").read_text(encoding="utf-8")
+    for name, about in FIELDS.items():
+        assert f"| `{name}` | {about} |" in page

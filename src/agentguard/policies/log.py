@@ -53,7 +53,7 @@ class Log(Policy):
 
     No line holds a prompt, an answer, an error's own words or what `context(known=)` was told, unless
     `capture` is on: then the prompt as it was sent, and the answer as it came, both with the
-    placeholders of `mask_pii`, if it stands further in.
+    placeholders of `mask_pii`, where there is one.
 
     Levels: info for what was answered; warning for what was answered by a fallback, and for what a
     guard refused; error for what failed; info for a caller who went away, and for an exception that
