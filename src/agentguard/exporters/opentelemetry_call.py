@@ -151,7 +151,7 @@ class CallSpans:
         ended = self.at(record.started + (record.duration or 0.0))
         if known.span.is_recording():
             self._to.outbox.put(functools.partial(end_attempt, known, record, ended))
-        if self._to.instruments.wanted and known.asked is not None:
+        if known.asked is not None and known.asked.remote and self._to.instruments.wanted:
             self._to.outbox.put(functools.partial(self._to.instruments.measure, known, record))
 
     def _delay(self, name: str, began: float, seconds: float) -> None:

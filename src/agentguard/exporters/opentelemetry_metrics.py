@@ -65,7 +65,7 @@ class Instruments:
     def measure(self, known: AttemptSpan, record: AttemptRecord) -> None:
         """Count an attempt that has ended, if it asked a provider itself."""
         asked, bill = known.asked, record.bill
-        if asked is None or not asked.remote or bill is None or not bill.counted:
+        if asked is None or bill is None or not bill.counted:
             return
         told: dict[str, Any] = {**asked.attributes}
         if record.model is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from agentguard import events
@@ -153,8 +154,7 @@ class Trace(Policy):
     def _attempted(self, attempt: Attempt) -> None:
         record = attempt.call.record
         known = None if record is None else self._open.get(record)
-        if known is not None and known.last is not attempt:
-            known.last = attempt
+        if known is not None:
             known.tell("attempted", attempt)
 
     def hear(self, event: events.Event) -> None:
@@ -184,11 +184,10 @@ trace = Bare(Trace)
 class _Open:
     """A call under way."""
 
-    __slots__ = ("last", "outcome", "traced")
+    __slots__ = ("outcome", "traced")
 
     def __init__(self, traced: Sequence[Traced]) -> None:
         self.traced = traced
-        self.last: Attempt | None = None
         self.outcome: Outcome | None = None
 
     def observe(self, outcome: Outcome) -> None:
@@ -196,7 +195,7 @@ class _Open:
 
     def tell(self, what: str, *args: Any) -> None:
         for each in self.traced:
-            _kept(functools.partial(getattr(each, what), *args))
+            _kept(functools.partial(operator.methodcaller(what, *args), each))
 
 
 def _kept(fn: Callable[[], Any]) -> Any:
