@@ -90,9 +90,9 @@ async def test_level_cancellation_settles_calls_and_streams() -> None:
 
     class Watch(Policy):
         async def around(self, call: Any, next: Any) -> Any:
-            return await observe(next(call), self.hear)
+            return await observe(next(call), self.ended)
 
-        async def hear(self, outcome: Any) -> None:
+        async def ended(self, outcome: Any) -> None:
             await asyncio.sleep(0.001)
             heard.append(outcome.kind)
 

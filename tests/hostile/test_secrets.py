@@ -82,9 +82,9 @@ def test_a_failing_hook_is_logged_without_its_text(caplog: pytest.LogCaptureFixt
 
     class Watch(Policy):
         async def around(self, call: Any, next: Any) -> Any:
-            return await observe(next(call), self.hear)
+            return await observe(next(call), self.ended)
 
-        def hear(self, outcome: Any) -> None:
+        def ended(self, outcome: Any) -> None:
             try:
                 raise KeyError(SECRET)
             except KeyError as error:
