@@ -29,6 +29,7 @@ daily = ag.budget(
     store=os.environ.get("STORE") or MemoryLedger(),  # "redis://..." where there are several of you
     max_output=500,
 )
+circuit = ag.breaker()
 client = ag.guard(
     ag.metrics("support"),
     ag.log("support"),
@@ -37,7 +38,7 @@ client = ag.guard(
     daily,
     ag.fallback(model="gpt-5-mini"),
     ag.retry(attempts=2),
-    ag.breaker(reset_timeout=10),
+    circuit,
     ag.timeout(30),
 )(openai.AsyncOpenAI(base_url=provider.openai_url, api_key="sk-fake", max_retries=0))
 
