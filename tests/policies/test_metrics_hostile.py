@@ -340,18 +340,20 @@ from prometheus_client import CollectorRegistry
 
 registry = CollectorRegistry()
 assert not found
+metrics = ag.metrics("t", registry=registry)
+assert {name for name, _ in found} == {"genai_prices"}, found
 usage = {"prompt_tokens": 1000, "completion_tokens": 100}
 labels = {"name": "t", "model": "gpt-4o-mini"}
 
 def dollars():
     return registry.get_sample_value("agentguard_cost_usd_total", labels)
 
-@ag.guard(ag.metrics("t", registry=registry))
+@ag.guard(metrics)
 async def ask(*, model):
     choice = {"index": 0, "message": {"content": "42"}, "finish_reason": "stop"}
     return {"model": model, "choices": [choice], "usage": usage}
 
-@ag.guard(ag.metrics("t", registry=registry))
+@ag.guard(metrics)
 async def tell(*, model):
     for text in ("one", "two"):
         choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
@@ -366,7 +368,6 @@ async def main():
     await stream.aclose()
     assert dollars() == 0.00021
 
-assert {name for name, _ in found} == {"genai_prices"}, found
 asyncio.run(main())
 assert ag.flush(30)
 assert dollars() > 0.00021
@@ -376,7 +377,7 @@ print("ok")
 
 
 def test_nothing_is_loaded_on_a_callers_event_loop() -> None:
-    """Price lists where it decorates, tokenizers on the thread beside."""
+    """Price lists where `metrics()` is written, tokenizers on the thread beside."""
     run = subprocess.run(
         [sys.executable, "-c", FIRST], capture_output=True, text=True, timeout=60, check=False
     )

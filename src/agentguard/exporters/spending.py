@@ -1,7 +1,7 @@
 """Tokens and dollars as metrics: counted at once, but for what a tokenizer has to count first.
 
 Price lists take a sixth of a second to load, which must not happen on a caller's event loop. They
-are loaded when something is decorated rather than on a thread beside: nothing then waits to be
+are loaded where `metrics()` is written rather than on a thread beside: nothing then waits to be
 priced when a process forks or ends. An answer that was cut, or came without figures, is counted
 from its text, which takes milliseconds: that is left to the thread beside.
 """
@@ -77,20 +77,20 @@ class Spending:
 
     def _used(self, name: str, model: str, usage: Usage) -> None:
         """Tokens by type, each token in one."""
-        read, written, reasoned = (
-            usage.cached_tokens,
-            usage.cache_write_tokens,
-            usage.reasoning_tokens,
-        )
-        for kind, tokens in (
-            ("input", usage.input_tokens - read - written),
-            ("output", usage.output_tokens - reasoned),
-            ("cache_read", read),
-            ("cache_write", written),
-            ("reasoning", reasoned),
-        ):
-            if tokens > 0:
-                self._child("agentguard_tokens_total", name, model, kind).inc(tokens)
+        series, child = ("agentguard_tokens_total", name, model), self._child
+        read, written = usage.cached_tokens, usage.cache_write_tokens
+        reasoned = usage.reasoning_tokens
+        fresh, said = usage.input_tokens - read - written, usage.output_tokens - reasoned
+        if fresh > 0:
+            child(*series, "input").inc(fresh)
+        if said > 0:
+            child(*series, "output").inc(said)
+        if read > 0:
+            child(*series, "cache_read").inc(read)
+        if written > 0:
+            child(*series, "cache_write").inc(written)
+        if reasoned > 0:
+            child(*series, "reasoning").inc(reasoned)
 
     def _paced(self, name: str, model: str, attempt: AttemptRecord, usage: Usage) -> None:
         """Seconds between two output tokens.

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from agentguard import events
     from agentguard.engine.records import CallRecord
-    from agentguard.engine.target import Target
     from agentguard.exporters.counting import Counted
 
 __all__ = ["Metrics", "metrics"]
@@ -101,10 +100,7 @@ class Metrics(Policy):
         self._counting = Counting(self.to, self.models, self.targets)
         self._own_registry = registry is not None
         self._parts: dict[int, _Part] = {}  # by the id of a call's policies
-
-    def check(self, target: Target) -> None:
-        """Load what prices are looked up in: else the first call would, on its caller's loop."""
-        prices.load()
+        prices.load()  # else the first call would, on its caller's event loop
 
     def hear(self, event: events.Event) -> None:
         """Count it."""
