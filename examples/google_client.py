@@ -11,8 +11,12 @@ import agentguard as ag
 from agentguard.testing import FakeProvider, fault
 
 guards = ag.guard(
-    ag.fallback(model="gemini-3.8-flash-lite"),
+    ag.metrics("weather"),
+    ag.log("weather"),
+    ag.budget(usd=1, max_output=500),
+    ag.fallback(model="gemini-2.5-flash-lite"),
     ag.retry(attempts=3, wait=lambda _: 0.1),
+    ag.breaker(),
     ag.timeout(30),
 )
 

@@ -1,4 +1,7 @@
-"""A LangChain agent with two tools: its model and each tool under guards of their own."""
+"""A LangChain agent with two tools: its model and each tool under guards of their own.
+
+`python examples/langchain_agent.py` asks a provider on this machine, which fails once.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,25 @@ def send_mail(to: str, text: str) -> str:
 
 def build(base_url: str):
     """Reading may be repeated, sending may not: each tool has the policies that fit it."""
-    model = ag.guard(ag.fallback(model="gpt-4o-mini"), ag.retry(attempts=2), ag.timeout(30))
+    model = ag.guard(
+        ag.mask_pii(),  # the model sees placeholders, the tools get what they stand for
+        ag.fallback(model="gpt-4o-mini"),
+        ag.retry(attempts=2),
+        ag.breaker(),
+        ag.timeout(30),
+    )
     reads = ag.guard(ag.retry(attempts=3), ag.timeout(5))
     sends = ag.guard(ag.timeout(10))
     chat = ChatOpenAI(model="gpt-4o", base_url=base_url, api_key="test-key")
     agent = create_agent(model(chat), [reads(weather), sends(send_mail)], name="assistant")
-    return ag.guard(ag.retry(attempts=2), ag.timeout(120))(agent)  # not again once a tool ran
+    whole = ag.guard(
+        ag.metrics("assistant"),
+        ag.log("assistant"),
+        ag.budget(usd=0.5, per="request", max_output=1_000),  # of all its model calls together
+        ag.retry(attempts=2),  # not again once a tool ran
+        ag.timeout(120),
+    )
+    return whole(agent)
 
 
 def main() -> None:
@@ -37,14 +53,18 @@ def main() -> None:
         provider.script(
             fault.ok(tools=[("weather", {"city": "Rome"})]),
             fault.status(503, retry_after=0.1),  # tried again
-            fault.ok(tools=[("send_mail", {"to": "Ann", "text": "sunny"})]),
-            "Ann knows.",
+            fault.ok(tools=[("send_mail", {"to": "<EMAIL_1>", "text": "sunny"})]),
+            "<EMAIL_1> knows.",
         )
         agent = build(provider.openai_url)
         with ag.report() as report, ag.context(user="u1"):
-            answer = agent.invoke({"messages": [("user", "tell Ann the weather in Rome")]})
+            answer = agent.invoke(
+                {"messages": [("user", "tell ann@example.com the weather in Rome")]}
+            )
     print(answer["messages"][-1].content)
     print(report)
+    seen = " ".join(str(each.body) for each in provider.journal)
+    print(f"the provider has seen the address: {'ann@example.com' in seen}")
 
 
 if __name__ == "__main__":
