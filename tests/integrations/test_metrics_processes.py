@@ -165,6 +165,7 @@ def in_flight(server: Server) -> float:
     return sum(each.value for each in samples if each.name == "agentguard_requests_in_flight")
 
 
+@pytest.mark.long
 def test_celery_prefork(tmp_path: Path) -> None:
     """A worker of two processes, which runs tasks that call what is guarded."""
     folder, log = tmp_path / "counted", tmp_path / "log"
