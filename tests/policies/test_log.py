@@ -381,31 +381,6 @@ def test_a_tree_of_calls_is_written_whole_or_not_at_all(sample: float) -> None:
     assert 0 < len(lines) < 600
 
 
-def test_the_trace_decides_as_opentelemetry_does() -> None:
-    """What is sampled there is logged here."""
-    trace = pytest.importorskip("opentelemetry.trace")
-    sampling = pytest.importorskip("opentelemetry.sdk.trace.sampling")
-    lines = Lines()
-    sampler = sampling.TraceIdRatioBased(0.3)
-
-    @ag.log(sample=0.3, logger=lines)
-    def ask() -> str:
-        return "42"
-
-    for number in range(200):
-        trace_id = (0x9E3779B97F4A7C15 * (number + 1)) % 2**128 or 1
-        span = trace.NonRecordingSpan(trace.SpanContext(trace_id, 17, is_remote=False))
-        before = len(lines)
-        with trace.use_span(span):
-            ask()
-        wanted = sampler.should_sample(None, trace_id, "ask").decision.is_sampled()
-        assert (len(lines) > before) == wanted
-        if wanted:
-            assert lines[-1]["trace_id"] == f"{trace_id:032x}"
-            assert lines[-1]["span_id"] == f"{17:016x}"
-    assert 0 < len(lines) < 200
-
-
 # Spelling
 
 
