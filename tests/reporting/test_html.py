@@ -7,6 +7,7 @@ import hashlib
 import html.parser
 import itertools
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -411,3 +412,44 @@ def test_a_fragment_keeps_to_itself():
     assert ids == {"agentguard-hatch", "agentguard-cross"}
     assert "<html" not in text
     assert "<meta" not in text
+
+
+def test_a_wait_of_a_policy_that_is_no_retry():
+    """What lets a call wait, as a budget with `exceeded="wait"` does, is hatched for that long."""
+    with FakeRuntime():
+
+        @ag.budget(requests=1, per="10s", exceeded="wait")
+        def ask() -> str:
+            return "42"
+
+        with ag.report() as r:
+            ask()
+            ask()
+    waits = [given for given in Page(r.to_html()).of("hatch") if "x" in given]
+    assert [(given["x"], given["width"]) for given in waits] == [("0%", "100%")]
+
+
+def test_while_other_threads_call():
+    """Pages and texts can be made over and over while calls and streams run in other threads."""
+    ask = ag.retry(lambda: iter(["a", "b", "c"]))
+    nested = ag.retry(lambda: list(ask()))
+    done = threading.Event()
+    r = ag.report()
+
+    def work() -> None:
+        with r:
+            while not done.is_set() and len(r.calls) < 1500:
+                nested()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for each in threads:
+        each.start()
+    try:
+        while len(r.calls) < 400:
+            Page(r._repr_html_())
+            assert str(r)
+    finally:
+        done.set()
+        for each in threads:
+            each.join(60)
+    assert r._repr_html_().count(" running") <= 4 * 3 + 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -51,13 +52,28 @@ def lines(call: CallRecord, depth: int = 0) -> Iterator[Line]:
     for child in list(call.children):
         inside.setdefault(id(child.inside), []).append(child)
     yield Line(depth, call)
-    for event in list(call.events):
+    for event in _told(call):
         if isinstance(event, events.AttemptStarted):
             yield Line(depth + 1, call, attempt=event.attempt)
             for child in inside.get(id(event.attempt), ()):
                 yield from lines(child, depth + 2)
         elif not isinstance(event, (*_DRAWN, events.Unpriced)):
             yield Line(depth + 1, call, event=event)
+
+
+def _told(call: CallRecord) -> Iterator[events.Event]:
+    """What was told of a call; the waits of a policy that looks again and again are one."""
+    for _, same in itertools.groupby(list(call.events), _waits):
+        event, *more = same
+        if more and isinstance(event, events.Delayed):
+            wait = sum(each.wait for each in more if isinstance(each, events.Delayed))
+            at, event = event.at, events.Delayed(call, event.policy, event.wait + wait)
+            event.at = at
+        yield event
+
+
+def _waits(event: events.Event) -> object:
+    return event.policy if isinstance(event, events.Delayed) else id(event)
 
 
 def ended(record: CallRecord | AttemptRecord) -> float:
