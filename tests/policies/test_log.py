@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import agentguard as ag
 from agentguard import errors
 from agentguard.exporters.wide_event import FIELDS
-from agentguard.testing import FakeRuntime, disabled
+from agentguard.testing import FakeRuntime, check_policy, disabled
 from tests.policies.lines import Lines
 from tests.shapes import Harness, every_shape, stream_shapes, unary_shapes
 
@@ -417,9 +417,9 @@ def test_it_decorates_by_itself_and_shows_itself() -> None:
     policy = ag.log("support", sample=0.5, capture=100, logger=Lines())
     assert repr(policy) == "log('support', sample=0.5, capture=100, logger=(" + "))"
     assert dict(policy.explain()) == {
-        "name": "support",
+        "label": "support",
         "sample": 0.5,
-        "slow": 10.0,
+        "slow": 30.0,
         "capture": "100 characters",
         "logger": "given",
     }
@@ -467,3 +467,9 @@ def test_every_field_stands_on_the_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "policies" / "log.md").read_text(encoding="utf-8")
     for name, about in FIELDS.items():
         assert f"| `{name}` | {about} |" in page
+
+
+def test_it_keeps_what_the_engine_relies_on() -> None:
+    """In every shape, under load, and when cancelled."""
+    check_policy(lambda: ag.log(logger=Lines()))
+    check_policy(lambda: ag.log(logger=Lines(), capture=True, sample=0.5))

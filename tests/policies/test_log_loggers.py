@@ -200,6 +200,26 @@ def test_a_logger_of_ones_own(make: Callable[[], Any], caplog: pytest.LogCapture
     assert "model_call" in record.getMessage()
 
 
+def test_a_logger_that_wants_to_be_awaited(caplog: pytest.LogCaptureFixture) -> None:
+    """The AsyncBoundLogger of structlog has one inside that does not."""
+
+    @ag.log
+    async def ask() -> str:
+        return "42"
+
+    structlog.configure(
+        processors=[structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.stdlib.AsyncBoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    try:
+        with caplog.at_level(logging.INFO, NAME):
+            asyncio.run(ask())
+    finally:
+        structlog.reset_defaults()
+    assert json.loads(caplog.records[0].getMessage())["outcome"] == "completed"
+
+
 # Loggers that are not well
 
 

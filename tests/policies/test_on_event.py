@@ -12,7 +12,7 @@ import pytest
 
 import agentguard as ag
 from agentguard import events
-from agentguard.testing import disabled
+from agentguard.testing import check_policy, disabled
 from tests.shapes import Harness, every_shape, stream_shapes
 
 
@@ -262,3 +262,23 @@ def test_a_class_of_ones_own_is_heard() -> None:
     heard: list[events.Event] = []
     ag.guard(ag.on_event(Judged, heard.append), Judge())(lambda: "42")()
     assert names(heard) == ["Judged"]
+
+
+def test_a_guard_takes_several() -> None:
+    """`with_` adds one to those that are there, and takes none away."""
+    opened: list[events.Event] = []
+    ended: list[events.Event] = []
+    safe = ag.guard(ag.on_event(events.CircuitOpened, opened.append), ag.breaker(fail_max=1))
+
+    @safe.with_(ag.on_event(events.CallEnded, ended.append))
+    def ask() -> str:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        ask()
+    assert (names(opened), names(ended)) == (["CircuitOpened"], ["CallEnded"])
+
+
+def test_it_keeps_what_the_engine_relies_on() -> None:
+    """In every shape, under load, and when cancelled."""
+    check_policy(lambda: ag.on_event(events.Event, [].append))

@@ -68,6 +68,9 @@ class Policy:
     innermost: ClassVar[bool] = False
     """Whether one of the same name further in hears of the calls inside in its place."""
 
+    several: ClassVar[bool] = False
+    """Whether `guard.with_` adds it to those of its name, in place of none."""
+
     refuses: bool = False
     """Whether it refuses calls in a way that `shadow(policy)` and `switch` can end."""
 

@@ -80,8 +80,11 @@ class guard:  # noqa: N801  reads like a verb where it is used
             warnings.warn(reason, stacklevel=_level())
 
     def with_(self, policy: Policy) -> guard:
-        """The same guard with `policy` in place of the one of its name, or else where it belongs."""
-        same = sum(each.name == policy.name for each in self.policies)
+        """The same guard with `policy` in place of the one of its name, or else where it belongs.
+
+        An `on_event` joins those that are there.
+        """
+        same = 0 if policy.several else sum(each.name == policy.name for each in self.policies)
         if same > 1:
             raise ValueError(
                 f"this guard has {same} policies named {policy.name!r}, and with_() cannot know which "

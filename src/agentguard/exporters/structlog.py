@@ -65,6 +65,9 @@ class Loglines:
         if hasattr(kind, "bind"):
             logger = logger.bind()  # structlog's proxy does so for every attribute
             kind = cast("Any", type(logger))
+        if hasattr(kind, "sync_bl"):  # of structlog's AsyncBoundLogger, which nobody would await
+            logger = logger.sync_bl
+            kind = cast("Any", type(logger))
         enabled = getattr(kind, "isEnabledFor", None) or getattr(kind, "is_enabled_for", None)
         return logger if enabled is None or enabled(logger, _NUMBERS[level]) else None
 

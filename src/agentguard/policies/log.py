@@ -105,7 +105,7 @@ class Log(Policy):
         name: str | None = None,
         *,
         sample: float = 1.0,
-        slow: float = 10.0,
+        slow: float = 30.0,
         capture: bool | int = False,
         logger: Logger | None = None,
     ) -> None:
@@ -210,7 +210,7 @@ class Log(Policy):
     def explain(self) -> Sequence[tuple[str, object]]:
         """What is written, and where to."""
         return [
-            *([] if self.label is None else [("name", self.label)]),
+            *([] if self.label is None else [("label", self.label)]),
             ("sample", self.sample),
             ("slow", self.slow),
             ("capture", f"{self.capture} characters" if self.capture else "no prompt or answer"),

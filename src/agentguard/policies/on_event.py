@@ -59,6 +59,7 @@ class OnEvent(Block, Policy):
     """
 
     name: ClassVar[str] = "on_event"
+    several: ClassVar[bool] = True
     spellings: ClassVar[Mapping[str, str]] = {
         "": "on_event(events.BudgetThreshold, handler)",
         "event": "kinds=",
