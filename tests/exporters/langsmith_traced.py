@@ -60,6 +60,8 @@ def traced(way: Way = "multipart", **settings: Any) -> Iterator[Traced]:
     """What a test needs; its client is closed, and its threads end."""
     with receiving("multipart" if way == "single" else way) as receiver:
         client = client_of(receiver.url, way)
-        yield Traced(receiver, client, **settings)
+        found = Traced(receiver, client, **settings)
+        yield found
         receiver.gate.set()
-        client.cleanup(5)
+        client.cleanup(1)
+        found.to.outbox.forget()  # else the next flush would wait for what is left

@@ -10,10 +10,12 @@ import sys
 import threading
 import time
 import weakref
+from queue import Full
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 from uuid import UUID
 
 from agentguard.engine.arguments import told
+from agentguard.engine.trouble import trouble
 from agentguard.exporters.langsmith_call import CallRuns
 from agentguard.exporters.masked import masked, sent
 from agentguard.exporters.outbox import Outbox
@@ -88,6 +90,8 @@ class LangSmith:
         self.outbox = _Posting(self)
         self._process = os.getpid()
         self._sessions: dict[str, Any] = {}
+        self._told = False
+        self.prepare()
 
     def __repr__(self) -> str:
         return f"LangSmith({'' if self.project is None else f'project={self.project!r}'})"
@@ -103,12 +107,12 @@ class LangSmith:
         return self.outbox.dropped
 
     def prepare(self) -> None:
-        """Import langsmith and have the client mask: when a callable is decorated, not in a call."""
+        """Import langsmith and have the client mask: before any call, and any run around one."""
         try:
             from langsmith import run_trees
         except ImportError:
             raise ImportError(_MISSING) from None
-        mask_client(self.client or run_trees.get_cached_client())
+        mask_client(self.client or run_trees.get_cached_client(), self)
 
     def begin(self, call: Call, record: CallRecord, name: str) -> CallRuns | None:
         """A call has begun; None where `tracing_context(enabled=False)` is around it."""
@@ -201,6 +205,12 @@ class LangSmith:
                 return None
         return self._sessions[name]
 
+    def failed(self, error: Exception) -> None:
+        """Say once that something could not be masked."""
+        if not self._told:
+            self._told = True
+            trouble("masking a run for LangSmith", error, "no content that it fails on is sent")
+
     def here(self) -> Any:
         """The client, which sends in this process, too, if it was made before a fork."""
         from langsmith import run_trees
@@ -220,7 +230,9 @@ class _Posting(Outbox["Callable[[], None]"]):
         super().__init__("langsmith", self._send_here)
 
     def _send_here(self, send: Callable[[], None]) -> None:
-        self._to.here()
+        queue = self._to.here().tracing_queue
+        if queue is not None and queue.full():  # else it would be dropped there, and not counted
+            raise Full
         send()
 
     def flush(self, timeout: float) -> bool:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentguard import events
 from agentguard.exporters.langsmith_run import Clock, Run
-from agentguard.exporters.masked import kept
+from agentguard.exporters.masked import kept, masked, sent
 from agentguard.masking.masker import Masker
 from agentguard.masking.vault import Vault
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from langsmith.run_trees import RunTree
 
     from agentguard.engine.call import Attempt, Call, Outcome
@@ -66,7 +68,15 @@ class CallRuns:
 
     def _run(self, name: str, kind: str, started: float, parent: RunTree | None) -> Run:
         tree = self._to.tree(name, kind, self._clock.date(started), parent)
-        return Run(tree, self._masker, self._vault)
+        return Run(tree, self._masked)
+
+    def _masked(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """`data`, masked; what cannot be masked is not sent."""
+        try:
+            return masked(sent(data), self._masker, self._vault)
+        except Exception as error:
+            self._to.failed(error)
+            return {"agentguard": "left out, since it could not be masked"}
 
     def attempted(self, attempt: Attempt) -> None:
         """An attempt is about to be made: hear of what it sends and is answered."""

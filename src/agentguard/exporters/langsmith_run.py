@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from agentguard import events
-from agentguard.engine.trouble import trouble
-from agentguard.exporters.masked import masked, said, sent
+from agentguard.exporters.masked import said
 from agentguard.masking_calls.tracing import already_masked
 from agentguard.telling import in_words
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
     from agentguard.engine.bill import Bill
     from agentguard.engine.records import AttemptRecord, CallRecord
-    from agentguard.masking.masker import Masker
-    from agentguard.masking.vault import Vault
 
 __all__ = ["Clock", "Run"]
 
@@ -57,6 +54,10 @@ class Run:
     All that takes time, masking above all, is done by `send`, on the thread of an outbox. Until it
     has ended nothing but `send` changes the tree's content.
 
+    Args:
+        tree: LangSmith's own object.
+        mask: makes plain, masked data of any.
+
     Attributes:
         tree: LangSmith's own object: parent of what runs inside.
         inputs: the arguments, or None while they are not known.
@@ -67,10 +68,9 @@ class Run:
     """
 
     __slots__ = (
-        "_masker",
+        "_mask",
         "_posted",
         "_sent",
-        "_vault",
         "bill",
         "ended",
         "events",
@@ -80,16 +80,15 @@ class Run:
         "tree",
     )
 
-    def __init__(self, tree: RunTree, masker: Masker, vault: Vault) -> None:
+    def __init__(self, tree: RunTree, mask: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
         self.tree = tree
+        self._mask = mask
         self.inputs: Mapping[str, Any] | None = None
         self.items: list[Any] = []
         self.events: list[dict[str, Any]] = []
         self.metadata: dict[str, Any] = {}
         self.bill: Bill | None = None
         self.ended = False
-        self._masker = masker
-        self._vault = vault
         self._posted = self._sent = False
 
     def enter(self) -> Callable[[], object]:
@@ -138,12 +137,12 @@ class Run:
         ended, tree = self.ended, self.tree
         if self._sent or (self._posted and not ended):
             return
-        tree.inputs = self._safe(self.inputs or {})
+        tree.inputs = self._mask(self.inputs or {})
         if ended:
-            tree.outputs = self._safe(said(self.items))
-            tree.events = self._safe({"events": self.events}).get("events", [])
+            tree.outputs = self._mask(said(self.items))
+            tree.events = self._mask({"events": self.events}).get("events", [])
         own = {name: value for name, value in self.metadata.items() if value is not None}
-        metadata = self._safe({**tree.metadata, **own})
+        metadata = self._mask({**tree.metadata, **own})
         if ended and self.bill is not None:
             metadata |= _figures(self.bill)
         tree.extra = {"metadata": metadata}
@@ -153,14 +152,6 @@ class Run:
             else:
                 tree.post()
         self._posted, self._sent = True, ended
-
-    def _safe(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """`data` masked; what cannot be masked is not sent."""
-        try:
-            return masked(sent(data), self._masker, self._vault)
-        except Exception as error:
-            trouble("masking a run for LangSmith", error, "its content is not sent")
-            return {"agentguard": "left out, since it could not be masked"}
 
 
 def _figures(bill: Bill) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from agentguard.providers.sent import rewritten
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
+    from agentguard.exporters.langsmith import LangSmith
     from agentguard.policies.mask_pii import MaskPII
 
 __all__ = ["already_masked", "cover", "is_traced", "mask_client"]
@@ -32,7 +33,7 @@ _SWITCHES: Final = tuple(
 )
 _raw: Final[Mapping[Any, Any]] = getattr(os.environ, "_data", os.environ)
 _KEYS: Final = frozenset((*_SWITCHES, *map(str.encode, _SWITCHES)))
-_policies: Final[weakref.WeakSet[MaskPII]] = weakref.WeakSet()
+_owners: Final[weakref.WeakSet[MaskPII | LangSmith]] = weakref.WeakSet()
 _is_masked: Final[ContextVar[bool]] = ContextVar("agentguard masked", default=False)
 _HIDERS: Final = ("_hide_inputs", "_hide_outputs", "_hide_metadata")
 
@@ -49,24 +50,25 @@ def cover(policy: MaskPII) -> None:
     Args:
         policy: whose own detectors are asked as well, as long as it lives.
     """
-    if policy.detectors:
-        _policies.add(policy)
     try:
         from langsmith import run_trees
 
-        mask_client(run_trees.get_cached_client())
+        mask_client(run_trees.get_cached_client(), policy)
     except ImportError:
         return  # nothing can be traced
     except Exception as error:
         trouble("reaching LangSmith's client", error)
 
 
-def mask_client(client: Any) -> None:
+def mask_client(client: Any, owner: MaskPII | LangSmith) -> None:
     """Have a client mask what it sends, from here on; once is enough.
 
     Args:
         client: a `langsmith.Client`.
+        owner: whose own detectors are asked as well, as long as it lives.
     """
+    if owner.detectors:
+        _owners.add(owner)
     hiders = {name: getattr(client, name) for name in _HIDERS}
     if client._anonymizer is None and any(map(callable, hiders.values())):  # noqa: SLF001
         for name, hides in hiders.items():  # an anonymizer would stand before them
@@ -96,7 +98,7 @@ class _Anonymizer:
         told = data if self._before is None else self._before(data)
         if _is_masked.get():
             return told
-        detectors = [each for policy in _policies for each in policy.detectors]
+        detectors = [each for owner in _owners for each in owner.detectors]
         masker, vault = Masker(detectors=detectors, known=surrounding().known), Vault()
         try:
             return rewritten(told, lambda text, _: masker.mask(text, vault)[0])
