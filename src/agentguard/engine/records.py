@@ -197,10 +197,13 @@ class CallRecord:
     @property
     def id(self) -> str:
         """Thirteen hexadecimal digits, by chance, that tell it from other calls."""
-        if self._id is None:
-            with _lock:  # whoever asks first decides for all
-                self._id = self._id or f"{int(clock.now().random() * 2**52):013x}"
-        return self._id
+        return self._id or self._named()
+
+    def _named(self) -> str:
+        with _lock:  # whoever asks first decides for all
+            if self._id is None:
+                self._id = f"{int(clock.now().random() * 2**52):013x}"
+            return self._id
 
     @property
     def figures(self) -> Figures:
