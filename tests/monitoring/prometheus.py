@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 CONFIG = """\
-global: {{ scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms }}
+global: {{ scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms }}
 rule_files: [ '*.rules.yml' ]
 scrape_configs:
   - job_name: example
@@ -30,7 +30,7 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-def until(holds: Callable[[], Any], seconds: float = 30) -> Any:
+def until(holds: Callable[[], Any], seconds: float = 60) -> Any:
     """Wait until something holds, and return it; its last value where it never does."""
     end = time.monotonic() + seconds
     while True:
@@ -89,6 +89,12 @@ class Prometheus:
         answer = self._http.get(path, params=parameters).json()
         assert answer["status"] == "success", (parameters, answer)
         return answer["data"]
+
+    def targets(self) -> list[tuple[str, str]]:
+        """How each of its targets is, for messages."""
+        return [
+            (each["health"], each["lastError"]) for each in self.get("/targets")["activeTargets"]
+        ]
 
     def over(self, query: str, since: float | None = None) -> list[Any]:
         """The series of a query at any time since then or the beginning, NaN apart."""
