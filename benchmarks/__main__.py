@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 
+from benchmarks import compared
 from benchmarks.results import ROOT, record
 
 HERE = sys.executable
@@ -63,6 +64,7 @@ def main(names: list[str]) -> None:
         title = QUESTIONS[name][1]
         print(f"## {title}\n\n{answer}", flush=True)
         record(title, answer)
+    compared.write()
 
 
 if __name__ == "__main__":

