@@ -11,7 +11,7 @@ that return an SDK's stream, and alone as a decorator.
 
 from __future__ import annotations
 
-from agentguard import alerts, detect, errors, events, exporters
+from agentguard import alerts, detect, errors, events, exporters, presets, settings
 from agentguard.caching.blocks import cache_bypass, cache_refresh
 from agentguard.engine.call import Attempt, Call, Outcome
 from agentguard.engine.carry import carry
@@ -47,6 +47,7 @@ from agentguard.policies.timeout import timeout
 from agentguard.policies.trace import trace
 from agentguard.policies.validate_input import validate_input
 from agentguard.policies.validate_output import validate_output
+from agentguard.presets import preset
 from agentguard.report import report
 from agentguard.retrying.budget import RetryBudget
 from agentguard.tokens import prices
@@ -99,6 +100,8 @@ __all__ = [
     "moderate",
     "observe",
     "on_event",
+    "preset",
+    "presets",
     "prices",
     "prompt_cache",
     "reask",
@@ -107,6 +110,7 @@ __all__ = [
     "report",
     "retry",
     "screen_injection",
+    "settings",
     "shadow",
     "sse",
     "stop",

@@ -85,6 +85,11 @@ def explain(fn: object) -> str:
     lines += facts.get("notes", ())
     lines += [f"Cannot see: {sentence}" for sentence in facts["blind"]]
     lines += [f"Warning: {sentence}" for sentence in facts["warnings"]]
+    if "preset" in facts:
+        lines.append(f"It is {facts['preset']}(), version {facts['version']}:")
+        lines += [
+            f"  {each['key']} = {each['value']} ({each['source']})" for each in facts["settings"]
+        ]
     return "\n".join(lines)
 
 
@@ -129,6 +134,7 @@ def _guard(guard: guard, seen: Endpoint | None = None, *, held: bool = False) ->
         "requests": requests,
         "blind": blind,
         "warnings": warnings,
+        **guard.facts(),
     }
 
 

@@ -32,10 +32,12 @@ LAZY = {
     "trio",
 }
 # A module about a framework's objects may use its classes: it is imported where one is met.
+ABOUT_ONE = {"integrations", "settings"}
 SUBJECTS = {
     "langchain_answers": {"langchain_core"},
     "langchain_middleware": {"langchain"},
     "langchain_objects": {"langchain_core"},
+    "schema": {"pydantic"},
 }
 FOUNDATIONS = {
     "budgeting",
@@ -106,7 +108,7 @@ def third_party(names: set[str]) -> set[str]:
 
 def unexpected(path: Path, *, lazy: bool) -> set[str]:
     """Return the third-party packages that a file imports, but for those of its own subject."""
-    subject = SUBJECTS.get(path.stem, set()) if path.parent.name == "integrations" else set()
+    subject = SUBJECTS.get(path.stem, set()) if path.parent.name in ABOUT_ONE else set()
     return third_party(imported(path, lazy=lazy)) - subject
 
 

@@ -130,6 +130,10 @@ class guard:  # noqa: N801  reads like a verb where it is used
 
         __aenter__, __aexit__ = __enter__, __exit__
 
+    def facts(self) -> dict[str, Any]:
+        """What `describe` tells of it beside its policies: of a preset, its settings."""
+        return {}
+
     def around(self, inner: guard) -> guard:
         """These policies around those of `inner`, as one guard."""
         told = self if self.told else inner

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["CANONICAL", "place", "unsafe"]
 
 CANONICAL: Final[tuple[str, ...]] = (
+    "deadline",
+    "model",
     "metrics",
     "log",
     "trace",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn
 
 from agentguard import events
 from agentguard.circuit.circuit import Circuit
@@ -411,7 +411,7 @@ class Breaker(Policy):
     def switched(self, mode: Literal["on", "shadow", "off"]) -> None:
         """Of `switch`: in shadow the circuits go on counting, off they do not."""
         super().switched(mode)
-        self._switch({"on": None, "shadow": "observing", "off": "disabled"}[mode])
+        self._switch(_SWITCHED[mode])
 
     def _switch(self, mode: Mode | None) -> Self:
         self._mode = mode
@@ -471,6 +471,12 @@ class Breaker(Policy):
             ("state", place),
         ]
 
+
+_SWITCHED: Final[Mapping[str, Mode | None]] = {
+    "on": None,
+    "shadow": "observing",
+    "off": "disabled",
+}
 
 breaker = Bare(Breaker)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
 from agentguard import events
 from agentguard.caching.answers import Answers
@@ -14,6 +14,7 @@ from agentguard.caching.flight import Flights
 from agentguard.caching.fresh import Freshness
 from agentguard.caching.key import Keys
 from agentguard.caching.piecewise import Piecewise
+from agentguard.caching.repeatable import repeatable
 from agentguard.engine.arguments import length, number, one_of, plain
 from agentguard.engine.chain import Policy
 from agentguard.engine.spelling import Bare
@@ -76,6 +77,8 @@ class Cache(Policy):
             0 never, 1 (the default) as XFetch recommends.
         stale_while_revalidate: how long after its time an answer is served while it is renewed.
         stale_if_error: how long after its time it is served when asking fails.
+        when: which calls are cached: by default all; "repeatable", those for embeddings and those at
+            temperature 0; or a function of the `Call`.
         semantic: answer also what was asked before in other words. The last thing that the user
             said is compared, all else must be the same; numbers, names, dates, negation and the
             order of words must agree. Needs the extra `semantic`, unless there is `embed`.
@@ -140,6 +143,7 @@ class Cache(Policy):
         early: float = 1.0,
         stale_while_revalidate: Length = 0,
         stale_if_error: Length = 0,
+        when: Literal["repeatable"] | Callable[[Call], bool] | None = None,
         semantic: bool = False,
         threshold: float | None = None,
         embed: Embed | None = None,
@@ -173,6 +177,8 @@ class Cache(Policy):
         self.each = each
         self.replay: Literal["at once", "paced"] = replay
         self.flights = Flights()
+        self.when = when
+        self._when = _wanted(when)
         self._rest = 0.0
         self.counts = Counts()
         self._tags = tags
@@ -193,7 +199,7 @@ class Cache(Policy):
 
     async def around(self, call: Call, next: Next) -> Reply:
         """Answer from what is kept, or ask and keep the answer."""
-        if call.scope.caching == "bypass" or call.target.tool:
+        if call.scope.caching == "bypass" or call.target.tool or not self._when(call):
             return await next(call)
         self.codec.learn(call)
         items = self.each or embeddings.argument(call.target)
@@ -305,6 +311,7 @@ class Cache(Policy):
                 else []
             ),
             *([("stale_if_error", f"{fresh.if_error:g} s")] if fresh.if_error else []),
+            *([] if self.when is None else [("when", _told(self.when))]),
             ("shared", shared.get(str(self.share), "with nobody: by tenant and user")),
             *([] if self.questions is None else [("semantic", self.questions.semantic.encoder)]),
             ("state", self.entries.place),
@@ -327,3 +334,16 @@ def _seconds(name: str, value: Length, *, zero: bool = False) -> float:
     if not math.isfinite(seconds) or seconds < 0 or (seconds == 0 and not zero):
         raise ValueError(f"cache({name}=) must be positive, not {value!r}")
     return seconds
+
+
+def _wanted(when: object) -> Callable[[Call], bool]:
+    if when is None:
+        return lambda _: True
+    if when == "repeatable":
+        return repeatable
+    plain("cache", "when", when, '"repeatable", or a function of the call')
+    return cast("Callable[[Call], bool]", when)
+
+
+def _told(when: object) -> str:
+    return when if isinstance(when, str) else "a function of the call"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from agentguard import events
@@ -10,6 +9,7 @@ from agentguard.engine import marks
 from agentguard.engine.alternative import Alternative
 from agentguard.engine.arguments import one_of, plain
 from agentguard.engine.chain import Policy
+from agentguard.engine.model_argument import embeds, takes_model, with_model
 from agentguard.engine.spelling import Spelled
 from agentguard.engine.triggers import TRANSIENT, Triggers
 from agentguard.engine.trouble import trouble
@@ -203,7 +203,7 @@ class Fallback(Policy):
 
     def _alternatives(self, call: Call) -> list[Call]:
         calls = [call.replace(target=each.instead_of(call.target)) for each in self.targets]
-        for model in () if _embeds(call.target) else self.models:
+        for model in () if embeds(call.target) else self.models:
             args, kwargs = with_model(call, model)
             target = call.target.renamed(f"{call.target.name} ({model})")
             calls.append(call.replace(target=target, args=args, kwargs=kwargs))
@@ -235,44 +235,6 @@ class Fallback(Policy):
             ("targets", ", ".join([*names, *(f"model={model}" for model in self.models)])),
             ("on", "default" if self.on is None else str(self.on)),
         ]
-
-
-def _embeds(target: Target) -> bool:
-    """Whether the call is one of an SDK for embeddings: by its name, which all of them have."""
-    return target.endpoint.provider is not None and "embed" in target.name.lower()
-
-
-def takes_model(fn: Callable[..., Any]) -> bool:
-    """Whether `fn` has a parameter `model`, or takes any keyword."""
-    try:
-        parameters = inspect.signature(fn).parameters
-    except (TypeError, ValueError):
-        return True  # a builtin without a signature: its call will tell
-    return "model" in parameters or any(
-        each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()
-    )
-
-
-def with_model(call: Call, model: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The call's arguments with `model` in place of its own, however that was passed."""
-    at = None if "model" in call.kwargs else _place_of_model(call.target.fn)
-    if at is None or at >= len(call.args):
-        return call.args, {**call.kwargs, "model": model}
-    return (*call.args[:at], model, *call.args[at + 1 :]), call.kwargs
-
-
-def _place_of_model(fn: Callable[..., Any]) -> int | None:
-    """Where `model` stands among the positional arguments, if it can be one."""
-    try:
-        parameters = list(inspect.signature(fn).parameters.values())
-    except (TypeError, ValueError):
-        return None
-    for at, each in enumerate(parameters):
-        if each.kind not in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD):
-            return None
-        if each.name == "model":
-            return at
-    return None
 
 
 def _names(model: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agentguard.engine.chain import Next
     from agentguard.engine.reply import Reply
 
-__all__ = ["Timeout", "timeout"]
+__all__ = ["CallDeadline", "Timeout", "timeout"]
 
 SECONDS: Final = 60.0
 
@@ -135,6 +135,12 @@ class Timeout(Policy):
             ("thread", self.thread),
             ("max_abandoned", self.hung.limit),
         ]
+
+
+class CallDeadline(Timeout):
+    """Bounds a call with all its attempts and waits: the `timeout` that stands outermost in presets."""
+
+    name: ClassVar[str] = "deadline"
 
 
 timeout = Bare(Timeout)

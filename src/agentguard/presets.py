@@ -1,0 +1,428 @@
+"""`presets`: a whole stack with one line, its defaults argued for in docs/presets.md.
+
+    client = ag.presets.production("support", usd_per_day=20, store="redis://...")(AsyncOpenAI())
+
+Every default can be set from the environment or a TOML file, see docs/settings.md.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from agentguard.engine.guard import guard
+from agentguard.policies.breaker import breaker
+from agentguard.policies.budget import budget
+from agentguard.policies.cache import cache
+from agentguard.policies.fallback import fallback as fall_back
+from agentguard.policies.log import log
+from agentguard.policies.mask_pii import mask_pii
+from agentguard.policies.metrics import metrics
+from agentguard.policies.model import Model
+from agentguard.policies.prompt_cache import prompt_cache
+from agentguard.policies.retry import retry
+from agentguard.policies.timeout import CallDeadline, timeout
+from agentguard.policies.trace import trace
+from agentguard.policies.validate_input import validate_input
+from agentguard.settings.reloading import PRESETS, reload
+from agentguard.settings.values import STORE, Value, resolved, shown, version
+from agentguard.stores.memory import MemoryLedger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from prometheus_client import CollectorRegistry
+
+    from agentguard.engine.chain import Policy
+
+__all__ = ["Preset", "development", "internal_tool", "preset", "production", "staging"]
+
+_ENVIRONMENT: Final = "AGENTGUARD_ENV"
+_ALIASES: Final = {
+    "prod": "production",
+    "stage": "staging",
+    "dev": "development",
+    "internal": "internal_tool",
+}
+
+_COMMON: Final[Mapping[str, Any]] = {
+    "deadline.enabled": True,
+    "deadline.seconds": 120.0,
+    "metrics.enabled": True,
+    "log.enabled": True,
+    "log.sample": 1.0,
+    "log.slow": 10.0,
+    "log.capture": False,
+    "trace.enabled": True,
+    "trace.capture": False,
+    "validate_input.enabled": True,
+    "validate_input.max_chars": 400_000,
+    "validate_input.max_tokens": None,
+    "mask_pii.enabled": True,
+    "mask_pii.restore": True,
+    "mask_pii.on_error": "closed",
+    "cache.enabled": True,
+    "cache.ttl": "1h",
+    "cache.when": "repeatable",
+    "cache.store": None,
+    "budget.enabled": True,
+    "budget.usd_per_day": None,
+    "budget.tokens_per_day": None,
+    "budget.store": None,
+    "budget.scope": None,
+    "fallback.enabled": True,
+    "fallback.model": None,
+    "retry.enabled": True,
+    "retry.attempts": 3,
+    "retry.within": 300.0,
+    "retry.max_retry_after": 120.0,
+    "breaker.enabled": True,
+    "breaker.fail_max": 5,
+    "breaker.reset_timeout": 60.0,
+    "timeout.enabled": True,
+    "timeout.seconds": 60.0,
+    "timeout.thread": False,
+    "prompt_cache.enabled": False,
+}
+_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "production": _COMMON,
+    "staging": {**_COMMON, "budget.scope": "process", "budget.usd_per_day": 20.0},
+    "development": {
+        **_COMMON,
+        "metrics.enabled": False,
+        "log.capture": True,
+        "cache.enabled": False,
+        "budget.scope": "process",
+        "budget.usd_per_day": 1.0,
+        "retry.attempts": 2,
+        "breaker.enabled": False,
+    },
+    "internal_tool": {
+        **_COMMON,
+        "deadline.seconds": 300.0,
+        "cache.ttl": "24h",
+        "cache.when": "all",
+        "budget.scope": "process",
+        "budget.usd_per_day": 5.0,
+    },
+}
+
+_told: set[str] = set()
+
+
+class Preset(guard):
+    """A guard that knows where each of its values came from; see `explain`.
+
+    Attributes:
+        kind: "production", say.
+        values: by key, as in "retry.attempts", each with `value` and `source`.
+        version: a short hash that changes when any value does.
+    """
+
+    def __init__(self, *policies: Policy, kind: str, values: Mapping[str, Value]) -> None:
+        super().__init__(*policies, strict=True)
+        self.kind = kind
+        self.values = values
+        self.version = version(kind, values)
+
+    def _of(self, *policies: Policy) -> Preset:
+        return Preset(*policies, kind=self.kind, values=self.values)
+
+    def facts(self) -> dict[str, Any]:
+        """The preset, its version, and each value with where it came from."""
+        settings = [
+            {"key": each.key, "value": shown(each.value), "source": each.source}
+            for _, each in sorted(self.values.items())
+        ]
+        return {"preset": self.kind, "version": self.version, "settings": settings}
+
+    def __repr__(self) -> str:
+        return f"{self.kind}({', '.join(policy.name for policy in self.policies)})"
+
+
+def production(
+    name: str | None = None,
+    *,
+    model: str | None = None,
+    usd_per_day: float | None = None,
+    tokens_per_day: int | None = None,
+    fallback: Any = None,
+    store: Any = None,
+    scope: Literal["process"] | None = None,
+    max_chars: int | None = None,
+    timeout: float | None = None,
+    deadline: float | None = None,
+    registry: CollectorRegistry | None = None,
+) -> Preset:
+    """Everything that a service needs whose users are waiting.
+
+    Metrics, one log line a call, traces where they are configured, limits of the input, masking,
+    a cache for what can be repeated (embeddings, temperature 0), a daily budget where one is given,
+    a fallback where one is given, retries, a circuit breaker, a timeout for each attempt and a
+    deadline for all of them.
+
+    Args:
+        name: of what is guarded, in metrics, logs and stores: one that outlives your code.
+        model: asked where the caller names none and the callable takes `model=`; else it prices and
+            labels the call. `explain` says which. The SDKs' clients refuse a call that names none
+            before any guard sees it.
+        usd_per_day: US dollars, on UTC's calendar. Needs a store that all processes share.
+        tokens_per_day: input and output together.
+        fallback: what answers when the model cannot: another model's name, a callable, a client.
+        store: where the budget is kept: "redis://...", "sqlite:///budgets.db", a client or a ledger.
+            AGENTGUARD_STORE by default.
+        scope: "process": each process has the whole budget for itself, and forgets it at its end.
+        max_chars: characters that all texts of a request may have together; 400,000 by default.
+        timeout: seconds for one attempt, or each silence of a stream; 60 by default.
+        deadline: seconds for a call with all its attempts and waits; 120 by default.
+        registry: of the metrics; prometheus-client's default one when None.
+
+    Raises:
+        ValueError: a daily budget without a store that is shared; a setting that is wrong, by name.
+
+    Examples:
+        >>> import agentguard as ag
+        >>> from prometheus_client import CollectorRegistry
+        >>> safe = ag.presets.production("support", registry=CollectorRegistry())
+        >>> @safe.without("log")
+        ... def ask(question: str) -> str:
+        ...     return "42"
+        >>> ask("?")
+        '42'
+    """
+    return _made("production", locals())
+
+
+def staging(
+    name: str | None = None,
+    *,
+    model: str | None = None,
+    usd_per_day: float | None = None,
+    tokens_per_day: int | None = None,
+    fallback: Any = None,
+    store: Any = None,
+    scope: Literal["process"] | None = None,
+    max_chars: int | None = None,
+    timeout: float | None = None,
+    deadline: float | None = None,
+    registry: CollectorRegistry | None = None,
+) -> Preset:
+    """What production has, so that a test there is a test of it; 20 US dollars a day in each process.
+
+    Arguments are those of `production`.
+
+    Examples:
+        >>> import agentguard as ag
+        >>> ag.presets.staging("support").kind
+        'staging'
+    """
+    return _made("staging", locals())
+
+
+def development(
+    name: str | None = None,
+    *,
+    model: str | None = None,
+    usd_per_day: float | None = None,
+    tokens_per_day: int | None = None,
+    fallback: Any = None,
+    store: Any = None,
+    scope: Literal["process"] | None = None,
+    max_chars: int | None = None,
+    timeout: float | None = None,
+    deadline: float | None = None,
+    registry: CollectorRegistry | None = None,
+) -> Preset:
+    """For a laptop: prompts and answers in the log, masked, and a dollar a day.
+
+    Without metrics, cache and breaker: an edited prompt is asked, and a failure is seen each time.
+    Arguments are those of `production`.
+
+    Examples:
+        >>> import agentguard as ag
+        >>> ag.presets.development("support").kind
+        'development'
+    """
+    return _made("development", locals())
+
+
+def internal_tool(
+    name: str | None = None,
+    *,
+    model: str | None = None,
+    usd_per_day: float | None = None,
+    tokens_per_day: int | None = None,
+    fallback: Any = None,
+    store: Any = None,
+    scope: Literal["process"] | None = None,
+    max_chars: int | None = None,
+    timeout: float | None = None,
+    deadline: float | None = None,
+    registry: CollectorRegistry | None = None,
+) -> Preset:
+    """For colleagues, who ask the same again and can wait: cached for a day, five dollars a day.
+
+    Arguments are those of `production`.
+
+    Examples:
+        >>> import agentguard as ag
+        >>> ag.presets.internal_tool("wiki").kind
+        'internal_tool'
+    """
+    return _made("internal_tool", locals())
+
+
+def preset(name: str | None = None, **arguments: Any) -> Preset:
+    """The preset that AGENTGUARD_ENV names; production where it names none, which is logged once.
+
+    Args:
+        name: of what is guarded.
+        **arguments: of the preset.
+
+    Raises:
+        ValueError: AGENTGUARD_ENV names no preset.
+
+    Examples:
+        >>> import agentguard as ag
+        >>> ag.preset("support").kind
+        'production'
+    """
+    wanted = os.environ.get(_ENVIRONMENT, "").strip().lower()
+    if not wanted:
+        _tell_unset()
+    kind = _ALIASES.get(wanted, wanted or "production")
+    makers = {
+        "production": production,
+        "staging": staging,
+        "development": development,
+        "internal_tool": internal_tool,
+    }
+    if kind not in makers:
+        raise ValueError(
+            f"{_ENVIRONMENT} is {wanted!r}: it names one of {', '.join(makers)}, or "
+            f"{', '.join(_ALIASES)} for short"
+        )
+    return makers[kind](name, **arguments)
+
+
+_KEYS: Final = {
+    "usd_per_day": "budget.usd_per_day",
+    "tokens_per_day": "budget.tokens_per_day",
+    "fallback": "fallback.model",
+    "store": "budget.store",
+    "scope": "budget.scope",
+    "max_chars": "validate_input.max_chars",
+    "timeout": "timeout.seconds",
+    "deadline": "deadline.seconds",
+}
+
+
+def _made(kind: str, given: Mapping[str, Any]) -> Preset:
+    arguments = {_KEYS.get(key, key): value for key, value in given.items() if key != "registry"}
+    values = resolved(kind, PRESETS, _DEFAULTS[kind], arguments)
+    reload()  # what the file switches holds from the start
+    stack = _Stack(kind, values, given["registry"])
+    return Preset(*stack.policies(), kind=kind, values=values)
+
+
+class _Stack:
+    """The policies of a preset, in the canonical order."""
+
+    def __init__(self, kind: str, values: Mapping[str, Value], registry: Any) -> None:
+        self._kind = kind
+        self._values = values
+        self._registry = registry
+        self._name: str | None = self._of("name")
+
+    def _of(self, key: str) -> Any:
+        known = self._values.get(key)
+        return None if known is None else known.value
+
+    def _section(self, name: str) -> dict[str, Any] | None:
+        """The values of a policy; None where it is left out."""
+        if not self._of(f"{name}.enabled"):
+            return None
+        head = f"{name}."
+        return {
+            key.removeprefix(head): each.value
+            for key, each in self._values.items()
+            if key.startswith(head) and not key.endswith(".enabled")
+        }
+
+    def policies(self) -> Iterator[Policy]:
+        """All of them, outermost first."""
+        if (given := self._section("deadline")) is not None:
+            yield CallDeadline(total=given["seconds"], thread=self._of("timeout.thread"))
+        if self._of("model") is not None:
+            yield Model(self._of("model"))
+        yield from self._telling()
+        if (given := self._section("validate_input")) is not None:
+            yield validate_input(**given)
+        if (given := self._section("mask_pii")) is not None:
+            yield mask_pii(**given)
+        if (given := self._section("cache")) is not None:
+            given["when"] = None if given["when"] == "all" else given["when"]
+            yield cache(**given, name=self._label("cache.store") if given["store"] else None)
+        yield from self._budget()
+        if (given := self._section("fallback")) is not None and given["model"] is not None:
+            other = given["model"]
+            yield fall_back(model=other) if isinstance(other, str) else fall_back(other)
+        if (given := self._section("retry")) is not None:
+            yield retry(**given)
+        if (given := self._section("breaker")) is not None:
+            yield breaker(**given)
+        if (given := self._section("timeout")) is not None:
+            yield timeout(**given)
+        if self._section("prompt_cache") is not None:
+            yield prompt_cache()
+
+    def _telling(self) -> Iterator[Policy]:
+        if self._section("metrics") is not None:
+            yield metrics(self._name, registry=self._registry)
+        if (given := self._section("log")) is not None:
+            yield log(self._name, **given)
+        if (given := self._section("trace")) is not None:
+            try:
+                yield trace(name=self._name, **given)
+            except ImportError:
+                return  # nothing is installed or configured that could be told
+
+    def _budget(self) -> Iterator[Policy]:
+        given = self._section("budget") or {}
+        usd, tokens = given.get("usd_per_day"), given.get("tokens_per_day")
+        if usd is None and tokens is None:
+            return
+        scope, store = self._values["budget.scope"], given["store"]
+        if scope.value == "process" and (store is None or scope.source != "default"):
+            store = None
+        elif store is None:
+            asked = f"usd_per_day={usd:g}" if usd is not None else f"tokens_per_day={tokens}"
+            raise ValueError(
+                f"{self._kind}({asked}) holds for all processes together and after a restart, so it "
+                'needs a store that they share: pass store="redis://..." (or "sqlite:///budgets.db" '
+                f'on one machine), set {STORE}, or say scope="process" where there is but one process'
+            )
+        label = self._label("store") if store is not None else self._name or self._kind
+        where = MemoryLedger() if store is None else store
+        yield budget(usd=usd, tokens=tokens, per="day", name=label, store=where)
+
+    def _label(self, key: str) -> str:
+        if self._name is None:
+            raise ValueError(
+                f"{self._kind}({key}=) needs a name under which it is kept, one that outlives your "
+                f'code: {self._kind}("support", ...)'
+            )
+        return self._name
+
+
+def _tell_unset() -> None:
+    if _ENVIRONMENT in _told:
+        return
+    _told.add(_ENVIRONMENT)
+    import logging
+
+    logging.getLogger("agentguard").info(
+        "%s is not set: the preset is production. Set it to one of %s",
+        _ENVIRONMENT,
+        ", ".join(PRESETS),
+    )
