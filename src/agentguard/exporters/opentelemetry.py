@@ -142,7 +142,9 @@ class OpenTelemetry:
         for flush in (self._flush_spans, self.instruments.flush):
             left = max(0.0, end - time.monotonic())
             job = workers.start(functools.partial(flush, int(left * 1000)))
-            sent = job.done.wait(left) and job.error is None and job.value is not False and sent
+            # One that was shut down says False at once: there is nothing left to send.
+            done = job.done.wait(left) and (job.value is not False or time.monotonic() < end)
+            sent = done and job.error is None and sent
         return sent
 
     def _flush_spans(self, milliseconds: int) -> Any:
