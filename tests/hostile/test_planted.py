@@ -233,7 +233,16 @@ def test_a_full_run(
     kept = of_file(file) if store == "sqlite" else of_redis(redis_url)
     assert "<EMAIL_1>" in sent
     assert "<EMAIL_1>" in kept
-    heard.clean(sent, kept, seen, repr(seen), used, [str(each.message) for each in warned])
+    heard.clean(
+        sent,
+        kept,
+        seen,
+        repr(seen),
+        seen.to_html(),
+        seen._repr_html_(),
+        used,
+        [str(each.message) for each in warned],
+    )
 
 
 class Quoting:
@@ -261,7 +270,7 @@ def test_refusals(provider: FakeProvider, heard: Heard, make: Any) -> None:
         with client, pytest.raises(errors.InputRejected) as raised:
             client.chat.completions.create(model="gpt-4o", messages=given)
     heard.failed(raised.value)
-    heard.clean(seen, repr(seen))
+    heard.clean(seen, repr(seen), seen.to_html(), seen._repr_html_())
     assert not provider.journal
 
 
