@@ -21,7 +21,6 @@ from celery import Celery, signals
 
 import agentguard as ag
 from agentguard.integrations.celery import install
-from agentguard.stores.memory import MemoryLedger
 
 BROKER = os.environ.get("BROKER")
 
@@ -30,21 +29,8 @@ structlog.configure(processors=[structlog.processors.JSONRenderer()])  # a line 
 app = Celery("celery_tasks", broker=BROKER, backend=BROKER)
 install(app)  # user, tags and deadline of whoever sends a task go along with it
 
-safe = ag.guard(
-    ag.metrics("summaries"),
-    ag.log("summaries"),
-    ag.mask_pii(),
-    ag.budget(  # of all workers together: kept where their broker is
-        usd=2,
-        per="day",
-        by="user",
-        name="summaries",
-        store=BROKER or MemoryLedger(),
-        max_output=500,
-    ),
-    ag.retry(attempts=3),
-    ag.breaker(),
-    ag.timeout(30),
+safe = ag.presets.production(  # the budget is all workers' together: kept where their broker is
+    "summaries", usd_per_day=2, store=BROKER, scope=None if BROKER else "process"
 )
 
 

@@ -1,4 +1,4 @@
-"""Clients of OpenAI and Anthropic under a whole stack of guards, with logs and metrics.
+"""Clients of OpenAI and Anthropic under the whole stack, with logs and metrics.
 
 `python examples/clients.py` asks two providers on this machine, which fail as told.
 """
@@ -34,23 +34,17 @@ def main() -> None:
                 model="claude-haiku-4-5", max_tokens=64, messages=request["messages"]
             )
 
-        client = ag.guard(
-            ag.metrics("weather"),
-            ag.log("weather"),
-            ag.mask_pii(),
-            ag.cache(ttl="10m"),
-            ag.budget(usd=1, max_output=500),
-            ag.fallback(backup),
-            ag.retry(attempts=3, wait=lambda _: 0.1),
-            ag.breaker(),
-            ag.timeout(30),
-        )(OpenAI(base_url=provider.openai_url, api_key="your-key"))
+        whole = ag.presets.production("weather", fallback=backup, usd_per_day=1, scope="process")
+        client = whole.with_(ag.retry(attempts=3, wait=lambda _: 0.1))(
+            OpenAI(base_url=provider.openai_url, api_key="your-key")
+        )
+        question: Any = {"model": "gpt-4o", "messages": QUESTION, "temperature": 0}
 
         provider.script(fault.status(429, retry_after=0.1), fault.status(503))
-        answer = client.chat.completions.create(model="gpt-4o", messages=QUESTION)
+        answer = client.chat.completions.create(**question)
         print(answer.choices[0].message.content)
 
-        answer = client.chat.completions.create(model="gpt-4o", messages=QUESTION)
+        answer = client.chat.completions.create(**question)
         print(answer.choices[0].message.content, "(from the cache)")
 
         provider.script(fault.error("overloaded", after=0))  # inside a 200, as the first event

@@ -10,15 +10,9 @@ from google import genai
 import agentguard as ag
 from agentguard.testing import FakeProvider, fault
 
-guards = ag.guard(
-    ag.metrics("weather"),
-    ag.log("weather"),
-    ag.budget(usd=1, max_output=500),
-    ag.fallback(model="gemini-2.5-flash-lite"),
-    ag.retry(attempts=3, wait=lambda _: 0.1),
-    ag.breaker(),
-    ag.timeout(30),
-)
+guards = ag.presets.production(
+    "weather", fallback="gemini-2.5-flash-lite", usd_per_day=1, scope="process"
+).with_(ag.retry(attempts=3, wait=lambda _: 0.1))
 
 
 def weather(city: str) -> str:

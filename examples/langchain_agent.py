@@ -27,20 +27,12 @@ def send_mail(to: str, text: str) -> str:
 
 def build(base_url: str):
     """Reading may be repeated, sending may not: each tool has the policies that fit it."""
-    model = ag.guard(
-        ag.mask_pii(),  # the model sees placeholders, the tools get what they stand for
-        ag.fallback(model="gpt-4o-mini"),
-        ag.retry(attempts=2),
-        ag.breaker(),
-        ag.timeout(30),
-    )
+    model = ag.presets.production("assistant", fallback="gpt-4o-mini")
     reads = ag.guard(ag.retry(attempts=3), ag.timeout(5))
     sends = ag.guard(ag.timeout(10))
     chat = ChatOpenAI(model="gpt-4o", base_url=base_url, api_key="test-key")
     agent = create_agent(model(chat), [reads(weather), sends(send_mail)], name="assistant")
     whole = ag.guard(
-        ag.metrics("assistant"),
-        ag.log("assistant"),
         ag.budget(usd=0.5, per="request", max_output=1_000),  # of all its model calls together
         ag.retry(attempts=2),  # not again once a tool ran
         ag.timeout(120),

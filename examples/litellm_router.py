@@ -15,15 +15,8 @@ from agentguard.testing import FakeProvider, fault
 
 MESSAGES = [{"role": "user", "content": "What is the answer?"}]
 
-guards = ag.guard(
-    ag.metrics("answers"),
-    ag.log("answers"),
-    ag.mask_pii(),
-    ag.budget(tokens=20_000, max_output=500),
-    ag.fallback(model="backup"),
-    ag.retry(attempts=3, wait=lambda _: 0.1),
-    ag.breaker(),
-    ag.timeout(30),
+guards = ag.presets.production("answers", fallback="backup").with_(
+    ag.retry(attempts=3, wait=lambda _: 0.1)
 )
 
 
