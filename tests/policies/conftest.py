@@ -16,6 +16,7 @@ NEEDS = {
     "test_budget_providers.py": ("openai", "anthropic", "google-genai", "langchain-openai"),
     "test_safety_providers.py": ("openai", "anthropic", "google-genai", "langchain-openai"),
     "test_log_loggers.py": ("openai",),
+    "test_log_providers.py": ("openai", "anthropic", "google-genai", "langchain-openai"),
     "test_log_trace.py": ("opentelemetry-sdk",),
     "test_metrics_nesting.py": ("openai",),
     "test_metrics_providers.py": ("openai", "anthropic"),
