@@ -20,6 +20,7 @@ LITELLM = str(ROOT / ".venvs" / "litellm" / "bin" / "python")
 QUESTIONS: dict[str, tuple[str, str]] = {
     "calls": (HERE, "What a call costs when nothing fails"),
     "metrics": (HERE, "What counting a call costs"),
+    "runs": (HERE, "What a run in LangSmith costs"),
     "stack": (HERE, "What a whole stack costs"),
     "stack re2": (HERE, "What a whole stack costs with google-re2"),
     "langchain": (HERE, "What a call costs beside LangChain"),

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentguard import events
 from agentguard.exporters.langsmith_run import Clock, Run
-from agentguard.exporters.masked import kept, masked, sent
+from agentguard.exporters.masked import kept, masked, said
 from agentguard.masking.masker import Masker
 from agentguard.masking.vault import Vault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from langsmith.run_trees import RunTree
 
@@ -42,6 +42,7 @@ class CallRuns:
         "_call",
         "_clock",
         "_inside_model",
+        "_known",
         "_last",
         "_masker",
         "_to",
@@ -61,22 +62,29 @@ class CallRuns:
         self._masker = masker.within(call.scope.known)
         self._inside_model = parent is not None and parent.run_type == "llm"
         self._attempts: dict[int, Run] = {}
+        self._known: dict[int, dict[str, Any]] = {}
         self._last: Run | None = None
         kind = "tool" if call.target.tool else "chain"
         self.run = self._run(record.name, kind, record.started, parent)
-        self.run.metadata |= record.tags
+        self.run.tags = record.tags
 
     def _run(self, name: str, kind: str, started: float, parent: RunTree | None) -> Run:
         tree = self._to.tree(name, kind, self._clock.date(started), parent)
         return Run(tree, self._masked)
 
-    def _masked(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """`data`, masked; what cannot be masked is not sent."""
+    def _masked(self, thing: Any, plain: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """What may leave of a thing; of what cannot be masked nothing."""
+        known = self._known.get(id(thing))
+        if known is not None:  # a call and its attempt have the same
+            return known
         try:
-            return masked(sent(data), self._masker, self._vault)
+            found = masked(plain(thing), self._masker, self._vault)
         except Exception as error:
             self._to.failed(error)
-            return {"agentguard": "left out, since it could not be masked"}
+            found = {"agentguard": "left out, since it could not be masked"}
+        if plain is said or thing is self.run.inputs:  # which are kept, and never change again
+            self._known[id(thing)] = found
+        return found
 
     def attempted(self, attempt: Attempt) -> None:
         """An attempt is about to be made: hear of what it sends and is answered."""
@@ -86,7 +94,7 @@ class CallRuns:
         run.inputs = kept(call)
         for name, told in _SETTINGS.items():
             if isinstance(run.inputs.get(name), (int, float)):
-                run.metadata[told] = run.inputs[name]
+                run.figures[told] = run.inputs[name]
         if self.run.inputs is None:
             self.run.inputs = run.inputs
             self._to.outbox.put(self.run.send)  # it is shown while it is under way
@@ -111,7 +119,7 @@ class CallRuns:
 
     def _ended(self, run: Run, record: AttemptRecord) -> None:
         bill = record.bill
-        run.metadata |= {
+        run.figures |= {
             "ls_provider": record.provider,
             "ls_model_name": record.model or record.asked,
             "agentguard_attempt": record.number,
@@ -138,7 +146,7 @@ class CallRuns:
             run.items = self._last.items
         elif outcome.attempt is not None and outcome.attempt.value is not None:
             run.items = [outcome.attempt.value]  # of a cache
-        run.metadata |= {
+        run.figures |= {
             "agentguard_outcome": record.outcome,
             "agentguard_served_by": record.served_by,
         }

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from agentguard import events
-from agentguard.exporters.masked import said
+from agentguard.exporters.masked import said, sent
 from agentguard.masking_calls.tracing import already_masked
 from agentguard.telling import in_words
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from agentguard.engine.bill import Bill
     from agentguard.engine.records import AttemptRecord, CallRecord
+
+    Mask = Callable[[Any, Callable[[Any], dict[str, Any]]], dict[str, Any]]
 
 __all__ = ["Clock", "Run"]
 
@@ -56,13 +58,14 @@ class Run:
 
     Args:
         tree: LangSmith's own object.
-        mask: makes plain, masked data of any.
+        mask: makes masked data of anything, and of what makes it plain data.
 
     Attributes:
         tree: LangSmith's own object: parent of what runs inside.
         inputs: the arguments, or None while they are not known.
         items: of the answer: one, or those of a stream.
-        metadata: figures and names; texts in it are masked.
+        figures: metadata of our own: names and numbers.
+        tags: metadata of the caller's.
         bill: of an attempt whose tokens and cost no other run tells.
         ended: nothing more is to come.
     """
@@ -74,19 +77,21 @@ class Run:
         "bill",
         "ended",
         "events",
+        "figures",
         "inputs",
         "items",
-        "metadata",
+        "tags",
         "tree",
     )
 
-    def __init__(self, tree: RunTree, mask: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
+    def __init__(self, tree: RunTree, mask: Mask) -> None:
         self.tree = tree
         self._mask = mask
         self.inputs: Mapping[str, Any] | None = None
         self.items: list[Any] = []
         self.events: list[dict[str, Any]] = []
-        self.metadata: dict[str, Any] = {}
+        self.figures: dict[str, Any] = {}
+        self.tags: Mapping[str, object] = {}
         self.bill: Bill | None = None
         self.ended = False
         self._posted = self._sent = False
@@ -137,12 +142,14 @@ class Run:
         ended, tree = self.ended, self.tree
         if self._sent or (self._posted and not ended):
             return
-        tree.inputs = self._mask(self.inputs or {})
+        tree.inputs = {} if self.inputs is None else self._mask(self.inputs, sent)
         if ended:
-            tree.outputs = self._mask(said(self.items))
-            tree.events = self._mask({"events": self.events}).get("events", [])
-        own = {name: value for name, value in self.metadata.items() if value is not None}
-        metadata = self._mask({**tree.metadata, **own})
+            tree.outputs = self._mask(self.items, said)
+            if self.events:
+                tree.events = self._mask({"events": self.events}, sent).get("events", [])
+        metadata = {name: value for name, value in self.figures.items() if value is not None}
+        if self.tags or tree.metadata:  # what runs inside may add some
+            metadata |= self._mask({**tree.metadata, **self.tags}, sent)
         if ended and self.bill is not None:
             metadata |= _figures(self.bill)
         tree.extra = {"metadata": metadata}
