@@ -25,8 +25,8 @@ ABOUT = (
     "has 200 tokens, no personal data, and is asked for the first time. *glue* is what one writes by "
     "hand: lru_cache around tenacity around pybreaker (aiobreaker where it is awaited), with a count "
     "by tiktoken, a Prometheus histogram and two counters with labels, and one line of structlog as "
-    "JSON. Ours is {} with metrics, log, limits of the input, masking, cache, budget, fallback, "
-    "retry and breaker; each policy's own line is what the stack saves without it."
+    "JSON. Ours is presets.production() {}: metrics, log, limits of the input, masking, cache, budget, "
+    "fallback, retry and breaker; each policy's own line is what the stack saves without it."
 )
 PROMPT: Final = (
     "You are a careful assistant for a shop that sells books and music. Answer the question of the "
@@ -136,18 +136,15 @@ def aglue(log: Any) -> Any:
 
 
 def stack(other: Any) -> ag.guard:
-    """Build ours."""
-    return ag.guard(
-        ag.metrics("stack", registry=CollectorRegistry()),
-        ag.log("stack"),
-        ag.validate_input(max_chars=100_000),
-        ag.mask_pii(),
-        ag.cache(ttl="1h"),
-        ag.budget(usd=1_000_000),
-        ag.fallback(other),
-        ag.retry(),
-        ag.breaker(),
+    """Build ours: production, every call of which is cached and in whose budget all fit."""
+    preset = ag.presets.production(
+        "stack",
+        usd_per_day=1_000_000,
+        scope="process",
+        fallback=other,
+        registry=CollectorRegistry(),
     )
+    return preset.with_(ag.cache()).without("deadline", "trace", "timeout")
 
 
 def anew(fn: Any) -> Any:
@@ -190,7 +187,7 @@ def main() -> None:
         found["yardstick"] = calls({"yardstick": yardstick})["yardstick"]
         lines += rows(kind, found, most[fast])
     names = ("tenacity", "pybreaker", "aiobreaker", "prometheus-client", "structlog", "tiktoken")
-    which = "guard(...) with google-re2" if fast else "guard(...) on the standard library's re"
+    which = "with google-re2" if fast else "on the standard library's re"
     print(section(ABOUT.format(which), lines, *names))
 
 
