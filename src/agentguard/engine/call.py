@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, cast
 
+from agentguard import events
 from agentguard.engine import clock
 from agentguard.engine.bill import Bill
 from agentguard.engine.loop import finish_later, kept
@@ -164,8 +165,6 @@ class Call:
         Returns:
             Whether the caller has to do what `then` says.
         """
-        from agentguard import events
-
         rules = tuple(dict.fromkeys(each.rule for each in findings))
         what: Literal["request", "answer"] = "request" if error is InputRejected else "answer"
         word = type(then).__name__.lower()
@@ -278,8 +277,10 @@ class Attempt:
     @property
     def model(self) -> str | None:
         """The model that served, where the answer or a recorded response says so."""
-        models = (each.model for each in reversed(self.recorded or ()) if each.model)
-        return self.reading.model or next(models, None)
+        found = self.reading.model or None
+        if found is not None or self.recorded is None:
+            return found
+        return next((each.model for each in reversed(self.recorded) if each.model), None)
 
     @property
     def usage(self) -> Usage | None:
@@ -292,8 +293,11 @@ class Attempt:
     @property
     def figures(self) -> Usage | None:
         """The provider's figures: of the answer, or of all recorded responses together."""
-        told = [each.usage for each in self.recorded or () if each.usage is not None]
-        return self.reading.usage or (sum(told[1:], told[0]) if told else None)
+        found = self.reading.usage
+        if found is not None or self.recorded is None:
+            return found
+        told = [each.usage for each in self.recorded if each.usage is not None]
+        return sum(told[1:], told[0]) if told else None
 
     @property
     def reading(self) -> Reading:
@@ -349,8 +353,6 @@ class Attempt:
 
     def begin(self) -> None:
         """Tell the listeners that the target is about to be invoked."""
-        from agentguard import events
-
         call = self.call
         record = call.record
         if record is None:
@@ -375,8 +377,6 @@ class Attempt:
 
     def late(self, value: object) -> None:
         """An answer that nobody waited for: its usage is booked, the answer itself let go."""
-        from agentguard import events
-
         shape_of(value).read(value, self.reading)
         for hook in (self._ended and self._lates) or ():
             try:
@@ -427,8 +427,6 @@ class Attempt:
             above = above.call.scope.attempt
 
     def _write(self, outcome: Outcome) -> None:
-        from agentguard import events
-
         record = self.record
         if record is None:
             return
