@@ -105,7 +105,7 @@ def test_a_budget_tells_of_its_thresholds() -> None:
     heard: list[events.BudgetThreshold] = []
 
     @ag.guard(
-        ag.on_event(events.BudgetThreshold, heard.append),  # type: ignore[arg-type]
+        ag.on_event(events.BudgetThreshold, heard.append),
         ag.budget(requests=4, name="team", thresholds=(50, 100)),
     )
     def ask() -> dict[str, Any]:

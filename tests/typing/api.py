@@ -6,10 +6,12 @@ became looser, the check would fail.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from typing import Any, assert_type
 
+import structlog
 from pydantic import BaseModel, TypeAdapter
 
 import agentguard as ag
@@ -119,6 +121,22 @@ def spending() -> None:
         assert_type(spent.left, int | Decimal | None)
     ag.budget(usd={"ann": 5}, by="user", exceeded={"model": "gpt-4o-mini"})
     ag.budget(usd=5, missing="ignore")  # type: ignore[arg-type]
+
+
+def told(event: ag.events.BudgetThreshold) -> None:
+    assert_type(event.percent, int)
+
+
+def watching() -> None:
+    # A log and an alert leave a function as it is, and a handler may take the event that it is for.
+    assert_type(ag.log(sync)("?", n=2), str)
+    assert_type(ag.log("support", sample=0.1, logger=structlog.get_logger())(sync)("?"), str)
+    ag.log(logger=logging.getLogger("app"))
+    ag.on_event(ag.events.BudgetThreshold, told)
+    tell = ag.alerts.slack("https://example.test/", every="5m", tags=("tenant",))
+    with ag.on_event((ag.events.CircuitOpened, "GaveUp"), tell):
+        assert_type(tell.dropped, int)
+    ag.on_event(3, told)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 class City(BaseModel):

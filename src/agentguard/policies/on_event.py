@@ -14,10 +14,10 @@ from agentguard.engine.scope import Block, listening
 from agentguard.engine.spelling import Spelled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from agentguard.engine.scope import Scope
-    from agentguard.events import Event, Listener
+    from agentguard.events import Event
 
     Kinds = type[Event] | str | Iterable[type[Event] | str]
 
@@ -71,7 +71,7 @@ class OnEvent(Block, Policy):
         "listener": "handler=",
     }
 
-    def __init__(self, kinds: Kinds, handler: Listener) -> None:
+    def __init__(self, kinds: Kinds, handler: Callable[[Any], object]) -> None:
         self.kinds = tuple(_kinds(kinds))
         if cast("object", handler) is None:  # which `plain` lets pass
             raise TypeError(_HANDLER)
