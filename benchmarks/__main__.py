@@ -35,6 +35,7 @@ QUESTIONS: dict[str, tuple[str, str]] = {
     "safety": (HERE, "What moderation and screening find"),
     "answers": (HERE, "What keeping an answer costs"),
     "prompts": (HERE, "What marking a prompt costs"),
+    "spans": (HERE, "What tracing a call costs"),
     "lines": (HERE, "What a log line costs"),
     "pii.speed": (PII, "What searching for personal data costs"),
 }

@@ -34,6 +34,7 @@ NEEDS = {
     "langsmith.md": "langsmith",
     "litellm-router.md": "litellm",
     "runbook.md": "fastapi",
+    "trace.md": "opentelemetry-sdk",
     "validate_output.md": "jsonschema",
     "web.md": "fastapi",
 }

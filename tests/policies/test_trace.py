@@ -20,7 +20,7 @@ from tenacity import wait_fixed
 import agentguard as ag
 from agentguard import errors
 from agentguard.engine.lost import settle_lost
-from agentguard.exporters import OpenTelemetry
+from agentguard.exporters import LangSmith, OpenTelemetry
 from agentguard.testing import FakeRuntime, ScriptedModel, Stall
 from tests.engine import kit
 from tests.exporters.spans import MODEL, Spans, happened, seconds, served, told
@@ -691,12 +691,11 @@ def test_errors_say_what_to_write(wrong: Callable[[], Any], says: str) -> None:
 
 def test_bare_it_is_what_the_environment_configures(monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenTelemetry where it is installed, LangSmith where it is switched on, else an error."""
-    monkeypatch.delenv("LANGSMITH_TRACING", raising=False)
+    monkeypatch.setattr(LangSmith, "configured", lambda: False)
     assert [each.name for each in ag.trace().tracers] == ["otel"]
-    monkeypatch.setenv("LANGSMITH_TRACING", "true")
-    monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2_pt_" + "0f" * 18)
+    monkeypatch.setattr(LangSmith, "configured", lambda: True)
     assert [each.name for each in ag.trace().tracers] == ["otel", "langsmith"]
-    monkeypatch.setenv("LANGSMITH_TRACING", "false")
+    monkeypatch.setattr(LangSmith, "configured", lambda: False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'agentguard-decorators\[otel\]'"):
         ag.trace()

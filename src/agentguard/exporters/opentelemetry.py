@@ -123,15 +123,18 @@ class OpenTelemetry:
             self._tracer = trace.get_tracer("agentguard", __version__, provider, schema_url=SCHEMA)
         return self._tracer
 
-    def begin(self, call: Call, record: CallRecord, name: str) -> CallSpans:
+    def begin(self, call: Call, record: CallRecord, name: str) -> CallSpans | None:
         """A call has begun: its span is a child of the one that is current here.
+
+        None where no provider is set, so that there is nothing to do.
 
         Args:
             call: with its arguments.
             record: of the call.
             name: of the span.
         """
-        return CallSpans(self, call, record, name)
+        spans = CallSpans(self, call, record, name)
+        return spans if spans.real or self.instruments.wanted else None
 
     def flush(self, timeout: float) -> bool:
         """End what waits, and have the providers send it, for at most `timeout` seconds."""

@@ -66,9 +66,20 @@ class CallSpans:
     Attributes:
         span: of the call.
         known: personal data that the application knows of.
+        real: whether the span is one, sampled or not: else no provider is set.
     """
 
-    __slots__ = ("_attempts", "_behind", "_context", "_met", "_to", "_wait", "known", "span")
+    __slots__ = (
+        "_attempts",
+        "_behind",
+        "_context",
+        "_met",
+        "_to",
+        "_wait",
+        "known",
+        "real",
+        "span",
+    )
 
     def __init__(self, to: OpenTelemetry, call: Call, record: CallRecord, name: str) -> None:
         from opentelemetry import context, trace
@@ -85,6 +96,7 @@ class CallSpans:
         self.span = to.tracer.start_span(name, around, start_time=self.at(record.started))
         self._context = trace.set_span_in_context(self.span, around)
         ids = self.span.get_span_context()
+        self.real = ids.is_valid
         if ids.is_valid:
             record.trace, record.span = f"{ids.trace_id:032x}", f"{ids.span_id:016x}"
 
