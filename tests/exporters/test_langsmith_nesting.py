@@ -12,15 +12,13 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
-from langchain_core.tools import tool
 from langchain_core.tracers.langchain import LangChainTracer
 from langchain_openai import ChatOpenAI
 from langsmith import get_current_run_tree, traceable
 
 import agentguard as ag
-from agentguard.testing import FakeProvider, fault
+from agentguard.testing import FakeProvider
 from tests.exporters.langsmith_traced import Traced, metadata, traced
 from tests.scenarios.ways import LEFT_TO_THE_COLLECTOR
 
@@ -330,25 +328,6 @@ def test_a_langchain_model_inside_a_guarded_function(there: Traced, provider: Fa
 
     ask("hi")
     assert tree(there) == [("ask", "chain", ("ask", "chain", ("ChatOpenAI", "llm")))]
-
-
-def test_an_agent_of_langchain(there: Traced) -> None:
-    """Model calls and tools, guarded, stand in the agent's own trace, each at its place."""
-    from langchain.agents import create_agent
-
-    @tool
-    def weather(city: str) -> str:
-        """Tell the weather."""
-        return f"sunny in {city}"
-
-    with FakeProvider(answer="fine") as provider:
-        provider.script(fault.ok(tools=[("weather", {"city": "Seoul"})]))
-        agent: Any = create_agent(chat(there, provider), [ag.guard(there.policy)(weather)])
-        agent.invoke({"messages": [HumanMessage("hi")]}, langchain(there))
-    runs = there.runs()
-    [root] = [run for run in runs if "parent_run_id" not in run]
-    assert root["name"] == "LangGraph"
-    assert {run["trace_id"] for run in runs} == {root["id"]}
 
 
 def test_a_chain_around(there: Traced, provider: FakeProvider) -> None:
