@@ -126,7 +126,16 @@ class Preset(guard):
         self.version = version(kind, values)
 
     def _of(self, *policies: Policy) -> Preset:
-        return Preset(*policies, kind=self.kind, values=self.values)
+        kept = {each.name for each in policies if each in self.policies}
+        new = [each for each in policies if each not in self.policies]
+        changed = {each.name for each in (*self.policies, *new)} - kept
+        values = {key: each for key, each in self.values.items() if _section(key) not in changed}
+        values |= {name: Value(name, None, "code") for name in changed}
+        for each in new:
+            told = values[each.name].value if each.name in values else None
+            text = repr(each) if told is None else f"{told}, {each!r}"
+            values[each.name] = Value(each.name, text, "code")
+        return Preset(*policies, kind=self.kind, values=values)
 
     def facts(self) -> dict[str, Any]:
         """The preset, its version, and each value with where it came from."""
@@ -393,7 +402,7 @@ class _Stack:
         if usd is None and tokens is None:
             return
         scope, store = self._values["budget.scope"], given["store"]
-        if scope.value == "process" and (store is None or scope.source != "default"):
+        if scope.value == "process" and scope.nearness >= self._values["budget.store"].nearness:
             store = None
         elif store is None:
             asked = f"usd_per_day={usd:g}" if usd is not None else f"tokens_per_day={tokens}"
@@ -413,6 +422,10 @@ class _Stack:
                 f'code: {self._kind}("support", ...)'
             )
         return self._name
+
+
+def _section(key: str) -> str:
+    return key.partition(".")[0]
 
 
 def _tell_unset() -> None:

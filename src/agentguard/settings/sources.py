@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -12,11 +13,14 @@ if TYPE_CHECKING:
 
     from pydantic import ValidationError
 
-__all__ = ["CONFIG", "File", "Set", "from_environment", "from_file", "validated"]
+__all__ = ["CONFIG", "PREFIX", "File", "Set", "from_environment", "from_file", "validated"]
 
 CONFIG: Final = "AGENTGUARD_CONFIG"
-_PREFIX: Final = "AGENTGUARD_"
+PREFIX: Final = "AGENTGUARD_"
 _EVERY: Final = "default"
+_ALONE: Final = ("name", "model", "store", "env", "config")
+# It makes such variables of the name of every service, which may be "agentguard-cache".
+_OF_KUBERNETES: Final = re.compile(r"(?:^|_)(?:service_host|service_port|port)(?:_|$)")
 _SWITCHES: Final = "switches"
 
 
@@ -92,28 +96,36 @@ def from_file(presets: tuple[str, ...]) -> File | None:
 
 
 def from_environment() -> Iterator[Set]:
-    """What variables such as AGENTGUARD_RETRY_ATTEMPTS say.
+    """What variables such as AGENTGUARD_RETRY_ATTEMPTS say; an empty one says nothing.
 
     Raises:
-        ValueError: one begins like a section's and has a key that this has not.
+        ValueError: one is hardly anything but a setting, misspelt.
     """
+    for variable, text in os.environ.items():
+        if not variable.startswith(PREFIX) or not text:
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if _OF_KUBERNETES.search(name) is None and (key := _key(variable, name)) is not None:
+            yield Set(key, text, variable)
+
+
+def _key(variable: str, name: str) -> str | None:
     from agentguard.settings.schema import SECTIONS
 
-    for variable, text in os.environ.items():
-        if not variable.startswith(_PREFIX):
-            continue
-        rest = variable.removeprefix(_PREFIX).lower()
-        if rest in {"name", "model"}:
-            yield Set(rest, text, variable)
-            continue
-        # Kubernetes makes variables like AGENTGUARD_PORT of a service's name: they are not ours.
-        section = next((each for each in SECTIONS if rest.startswith(f"{each}_")), None)
-        if section is None:
-            continue
-        key = rest.removeprefix(f"{section}_")
+    if name in _ALONE:
+        return name if name in {"name", "model"} else None
+    section = next((each for each in SECTIONS if name.startswith(f"{each}_")), None)
+    if section is not None:
+        key = name.removeprefix(f"{section}_")
         if key not in SECTIONS[section]:
             raise ValueError(f"{variable}: {_unknown('key', key, SECTIONS[section])}")
-        yield Set(f"{section}.{key}", text, variable)
+        return f"{section}.{key}"
+    known = [f"{each}_{key}" for each, keys in SECTIONS.items() for key in keys] + [*_ALONE]
+    close = difflib.get_close_matches(name, known, 1, 0.8)
+    if close:
+        meant = f"{PREFIX}{close[0].upper()}"
+        raise ValueError(f"{variable}: there is no such setting (did you mean {meant}?)")
+    return None
 
 
 def validated(given: Mapping[str, Set]) -> Mapping[str, Any]:

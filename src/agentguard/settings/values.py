@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
-from agentguard.settings.sources import Set, from_environment, from_file, validated
+from agentguard.settings.sources import PREFIX, Set, from_environment, from_file, validated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,8 @@ __all__ = ["STORE", "Value", "resolved", "shown", "version"]
 
 STORE: Final = "AGENTGUARD_STORE"
 _PLAIN: Final = (str, int, float, bool)
+# Of what fits no address, such as one with an unescaped "#" in its password, nothing is shown.
+_ADDRESS: Final = re.compile(r"([\w+.-]+://)(?:[^@/?#]*@)?([^@?#]*)(?:[?#][^@]*)?")
 
 
 class Value(NamedTuple):
@@ -25,12 +27,20 @@ class Value(NamedTuple):
     Attributes:
         key: as in "retry.attempts".
         value: it.
-        source: "argument", "default", a variable's name, or a file and its section.
+        source: "argument", "default", a variable's name, or a file and its section; "code" of a policy
+            that `with_` or `without` has changed.
     """
 
     key: str
     value: Any
     source: str
+
+    @property
+    def nearness(self) -> int:
+        """How near to the code it was set: what is nearer wins."""
+        if self.source.startswith(PREFIX):
+            return 2
+        return {"default": 0, "argument": 3}.get(self.source, 1)
 
 
 def resolved(
@@ -69,12 +79,9 @@ def resolved(
 
 def shown(value: Any) -> Any:
     """A value as people may see it: an address without its password, an object by its class."""
-    if isinstance(value, str):
-        parts = urlsplit(value) if "://" in value else None
-        if parts is None or "@" not in parts.netloc:
-            return value
-        host = parts.netloc.rpartition("@")[2]
-        return parts._replace(netloc=f"...@{host}", query="").geturl()
+    if isinstance(value, str) and "://" in value:
+        parts = _ADDRESS.fullmatch(value)
+        return f"{value.partition('://')[0]}://..." if parts is None else parts[1] + parts[2]
     if value is None or isinstance(value, _PLAIN):
         return value
     return getattr(value, "__qualname__", type(value).__name__)
