@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agentguard import events
+from agentguard.engine import clock
 from agentguard.engine.arrivals import note_arrivals
 from agentguard.engine.scope import Block
 
@@ -30,6 +31,7 @@ class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.sup
             seconds), `usage` and `cost` (those of its children included), `events` and `attempts`,
             each with `target`, `kind`, `wait`, `duration`, `usage`, `cost` and, of a stream,
             `arrivals`: the times at which its items came.
+        began: when the first of them did, in seconds since the epoch; None before.
 
     `print(r)` draws it in a terminal, `r.to_html()` as a page; a notebook shows it by itself. No
     prompt and no answer is in it.
@@ -48,6 +50,7 @@ class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.sup
 
     def __init__(self) -> None:
         self.calls: list[CallRecord] = []
+        self.began: float | None = None
 
     def surround(self, outer: Scope) -> Scope:
         """Listen to the calls inside, once, however often it is entered."""
@@ -63,6 +66,8 @@ class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.sup
         while above is not None and above not in self.calls:
             above = above.parent
         if above is None:  # else it is somewhere among the children of one of ours
+            if self.began is None:
+                self.began = clock.now().time()
             self.calls.append(event.call)
 
     def __repr__(self) -> str:
@@ -96,7 +101,7 @@ class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.sup
         """
         from agentguard.reporting.html import as_page
 
-        page = as_page(list(self.calls), tags)
+        page = as_page(list(self.calls), self.began, tags)
         if path is not None:
             with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123  pathlib is slow to load
                 file.write(page)
@@ -108,4 +113,4 @@ class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.sup
     def _repr_html_(self) -> str:
         from agentguard.reporting.html import as_fragment
 
-        return as_fragment(list(self.calls))
+        return as_fragment(list(self.calls), self.began)

@@ -92,6 +92,7 @@ def test_what_is_drawn():
         "41 items",
         "first content 350 ms",
         "4, 1 failed",
+        "began, UTC",
     ):
         assert words in page.text.replace("\xa0", " "), words
 

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import html
 import itertools
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from agentguard import events
@@ -39,7 +40,7 @@ _UNFOLDED: Final = 5
 _DEEPEST: Final = 6
 
 
-def as_page(calls: Sequence[CallRecord], tags: Sequence[str] = ()) -> str:
+def as_page(calls: Sequence[CallRecord], began: float | None, tags: Sequence[str] = ()) -> str:
     """One file: what happened in these calls."""
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
@@ -50,29 +51,33 @@ def as_page(calls: Sequence[CallRecord], tags: Sequence[str] = ()) -> str:
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>agentguard report: {_calls(len(calls))}</title>\n<style>{STYLE}</style>\n</head>\n"
         f'<body class="agentguard-page">\n<main class="agentguard-report">\n'
-        f"{_content(calls, tags, _PAGE)}\n</main>\n</body>\n</html>\n"
+        f"{_content(calls, began, tags, _PAGE)}\n</main>\n</body>\n</html>\n"
     )
 
 
-def as_fragment(calls: Sequence[CallRecord]) -> str:
+def as_fragment(calls: Sequence[CallRecord], began: float | None) -> str:
     """The same for the output of a notebook's cell, beside whatever else is on its page."""
-    content = _content(calls, (), _FRAGMENT)
+    content = _content(calls, began, (), _FRAGMENT)
     return f'<div class="agentguard-report"><style>{STYLE}</style>\n{content}\n</div>'
 
 
-def _content(calls: Sequence[CallRecord], tags: Sequence[str], most: int) -> str:
-    return "\n".join(_parts(calls, tags, most))
+def _content(
+    calls: Sequence[CallRecord], began: float | None, tags: Sequence[str], most: int
+) -> str:
+    return "\n".join(_parts(calls, began, tags, most))
 
 
-def _parts(calls: Sequence[CallRecord], tags: Sequence[str], most: int) -> Iterator[str]:
-    yield f'<h1 class="title">agentguard report</h1>{PATTERNS}'
+def _parts(
+    calls: Sequence[CallRecord], began: float | None, tags: Sequence[str], most: int
+) -> Iterator[str]:
+    yield f'<div class="title" role="heading" aria-level="1">agentguard report</div>{PATTERNS}'
     if not calls:
         yield '<p class="note">no guarded call was made</p>'
         return
     drawn = calls[:most]
     spans = [span(call) for call in calls]
     whole = Axis(min(start for start, _ in spans), max(stop for _, stop in spans))
-    yield _totals(calls, whole)
+    yield _totals(calls, began, whole)
     if len(drawn) > 1:
         yield f'<div class="lines top">{whole.scale()}</div>'
     unfolded = 0
@@ -88,7 +93,7 @@ def _parts(calls: Sequence[CallRecord], tags: Sequence[str], most: int) -> Itera
     yield LEGEND
 
 
-def _totals(calls: Sequence[CallRecord], whole: Axis) -> str:
+def _totals(calls: Sequence[CallRecord], began: float | None, whole: Axis) -> str:
     figures = Figures.of(calls)
     failed = sum(call.outcome == "failed" for call in calls)
     cost = "unknown" if figures.cost is None else dollars(figures.cost)
@@ -99,6 +104,9 @@ def _totals(calls: Sequence[CallRecord], whole: Axis) -> str:
         "cost": cost + (" and more" if figures.unpriced and figures.cost is not None else ""),
         "saved by caches": dollars(figures.saved) if figures.saved else "",
         "time": lasted(whole.length),
+        "began, UTC": ""
+        if began is None
+        else f"{datetime.fromtimestamp(began, UTC):%Y-%m-%d %H:%M:%S}",
     }
     pairs = (
         f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown.items() if value
