@@ -8,6 +8,7 @@ from typing import Any
 import litellm
 
 from agentguard import breaker, fallback, guard, retry
+from benchmarks import production
 from benchmarks.common import Row, aask, acalls, against, ask, calls, section, us
 
 ABOUT = (
@@ -86,6 +87,7 @@ def main() -> None:
     sync = calls(
         {
             "ours": guard(fallback(other), *policies)(ask),
+            "production": production.anew(production.stack(production.backup)(production.ask)),
             "router": routed,
             "bare": completed,
             "guarded": guard(fallback(other), *policies)(completed),
@@ -95,6 +97,7 @@ def main() -> None:
     asynchronous = acalls(
         {
             "ours": guard(fallback(aother), *policies)(aask),
+            "production": production.anew(production.stack(production.abackup)(production.aask)),
             "router": arouted,
             "bare": acompleted,
             "guarded": guard(fallback(aother), *policies)(acompleted),
@@ -107,6 +110,12 @@ def main() -> None:
         rows += [
             against(
                 f"{kind}: {CHAIN}, Router.{name}", found["ours"], found["router"], most=1 / 250
+            ),
+            against(
+                f"{kind}: production(), Router.{name}",
+                found["production"],
+                found["router"],
+                most=1 / 30,
             ),
             against(
                 f"{kind}: {CHAIN}(litellm.{name}), Router.{name}", found["guarded"], found["router"]
