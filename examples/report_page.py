@@ -40,6 +40,7 @@ def show(path: Path) -> str:
             )
             return "".join(each.choices[0].delta.content or "" for each in chunks if each.choices)
 
+        assistant("Are you there? Mail kim@example.com.")  # the first call loads what it needs
         with ag.report() as r:
             provider.script(fault.slow(first=0.08), fault.slow(NEWS, first=0.2, each=0.02))
             assistant("When may I come? Mail kim@example.com.")
