@@ -69,14 +69,3 @@ def anew(fn: Any) -> Any:
         return fn(f"{PROMPT}{next(numbers)}", model=MODEL)
 
     return asked
-
-
-def rows(kind: str, found: Figures, most: float) -> list[Row]:
-    """Compare what was found for one of sync and async."""
-    bare, whole = found["bare"], found["stack"]
-    lines = [against(f"{kind}: the stack, glue", whole - bare, found["glue"] - bare, most=most)]
-    lines += [
-        alone(f"{kind}: {name}", whole - found[f"without {name}"], found["yardstick"])
-        for name in OURS
-    ]
-    return lines

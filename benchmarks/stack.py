@@ -95,6 +95,17 @@ def aglue(log: Any) -> Any:
     return glued
 
 
+def rows(kind: str, found: Figures, most: float) -> list[Row]:
+    """Compare what was found for one of sync and async."""
+    bare, whole = found["bare"], found["stack"]
+    lines = [against(f"{kind}: the stack, glue", whole - bare, found["glue"] - bare, most=most)]
+    lines += [
+        alone(f"{kind}: {name}", whole - found[f"without {name}"], found["yardstick"])
+        for name in OURS
+    ]
+    return lines
+
+
 def main() -> None:
     """Measure and print."""
     from benchmarks.common import yardstick
