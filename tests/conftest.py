@@ -14,6 +14,10 @@ import pytest
 
 ALLOWED = Path(__file__).with_name("allowed_skips.txt")
 
+# LangSmith's client asks its server as soon as it is made, and keeps the process until it has.
+os.environ.setdefault("LANGSMITH_ENDPOINT", "http://127.0.0.1:9")
+os.environ.setdefault("LANGSMITH_USE_DAEMON", "true")
+
 
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Keep memory addresses out of test names: the workers of a run must agree on them."""
