@@ -337,7 +337,7 @@ def _made(kind: str, given: Mapping[str, Any]) -> Preset:
 class _Stack:
     """The policies of a preset, in the canonical order."""
 
-    def __init__(self, kind: str, values: Mapping[str, Value], registry: Any) -> None:
+    def __init__(self, kind: str, values: dict[str, Value], registry: Any) -> None:
         self._kind = kind
         self._values = values
         self._registry = registry
@@ -393,8 +393,8 @@ class _Stack:
         if (given := self._section("trace")) is not None:
             try:
                 yield trace(name=self._name, **given)
-            except ImportError:
-                return  # nothing is installed or configured that could be told
+            except ImportError as error:  # the core alone is a whole installation: explain says why
+                self._values["trace.enabled"] = Value("trace.enabled", False, str(error))
 
     def _budget(self) -> Iterator[Policy]:
         given = self._section("budget") or {}
