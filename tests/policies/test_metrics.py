@@ -485,6 +485,21 @@ def test_waits_for_a_budget(harness: Harness) -> None:
 
 
 @every_shape
+def test_a_refusal_that_another_answers(harness: Harness) -> None:
+    """The budget refused, though its caller got an answer."""
+    counted = Counted()
+    cheap = harness.target("from the cheap one", repeat_last=True)
+    budget = ag.budget(requests=1, exceeded=cheap, name="b")
+    subject = harness.guard([counted.metrics(), budget], served(harness), repeat_last=True)
+    subject.call("hi", model=MODEL)
+    run = subject.call("hi", model=MODEL)
+    assert run.text == "from the cheap one"
+    assert [each.then for each in run.heard(events.Rejected)] == ["replace"]
+    assert counted("refusals_total", policy="budget", mode="on") == 1
+    assert counted("requests_total", outcome="completed") == 2
+
+
+@every_shape
 def test_masks_by_type(harness: Harness) -> None:
     """How many of each, and nothing of what they were."""
     counted = Counted()
