@@ -67,7 +67,7 @@ class Fallback(Policy):
         `FellBack(kind, target)`.
 
     Raises:
-        The primary's own exception when every target failed; its note names each failure.
+        Exception: the primary's own, when every target failed; its note names each failure.
 
     Examples:
         >>> from agentguard import fallback

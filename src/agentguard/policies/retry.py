@@ -66,7 +66,7 @@ class Retry(Policy):
         `Retried(kind, number, wait, obeyed)` before each wait; `GaveUp(kind, number, reason)`.
 
     Raises:
-        The provider's last exception, same type and identity.
+        Exception: the provider's last one, same type and identity.
 
     Examples:
         >>> from agentguard import retry
