@@ -10,7 +10,7 @@ WORKERS ?= 2
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-format check-lint check-mypy check-pyright format bench semantic-score pii-score docs cov lock test-all clean
+.PHONY: help setup demo test test-litellm check check-format check-lint check-mypy check-pyright format bench semantic-score pii-score docs cov lock test-all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ test: setup ## run the tests (without those marked long)
 	$(BIN)/python -m pytest -q -m "serial and not long" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not serial and not long" $(ARGS) || \
 		$(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none -m "not serial and not long" $(ARGS)
+
+# LiteLLM cannot live beside the others, see .ci/litellm.txt: its example runs in an environment of its own.
+test-litellm: .venvs/litellm/.installed ## run the example of LiteLLM
+	.venvs/litellm/bin/python -m pytest -q tests/examples/test_litellm_router.py
 
 # Four targets, so that `make -k check` says everything at once.
 check: check-format check-lint check-mypy check-pyright ## check format, lint and strict types
