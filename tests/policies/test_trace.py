@@ -691,6 +691,7 @@ def test_errors_say_what_to_write(wrong: Callable[[], Any], says: str) -> None:
 
 def test_bare_it_is_what_the_environment_configures(monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenTelemetry where it is installed, LangSmith where it is switched on, else an error."""
+    monkeypatch.setattr(LangSmith, "prepare", lambda _: None)  # asks nobody here
     monkeypatch.setattr(LangSmith, "configured", lambda: False)
     assert [each.name for each in ag.trace().tracers] == ["otel"]
     monkeypatch.setattr(LangSmith, "configured", lambda: True)
