@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import logging
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ import agentguard as ag
 from agentguard.exporters import OpenTelemetry
 from agentguard.exporters.opentelemetry_metrics import _SECONDS, _TOKENS
 from agentguard.testing import FakeProvider, FakeRuntime, fault
+from tests.engine.test_fork import in_child
 from tests.exporters.otlp_receiver import Receiver, receiving, value
 from tests.exporters.spans import MODEL, Spans, served, told
 from tests.scenarios.ways import (
@@ -511,6 +513,24 @@ def test_a_processor_that_raises_loses_its_spans_and_they_are_counted() -> None:
         assert spans.policy(lambda: "42")() == "42"
     assert ag.flush(30)
     assert spans.to.dropped == 6
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_ends_its_own_spans() -> None:
+    """While its parent's exporter hangs: the parent's spans stay the parent's, none is lost."""
+    spans = Spans()
+    gate = threading.Event()
+    spans.to.outbox.put(lambda: gate.wait(30))
+    safe = spans.policy(lambda: "42")
+    safe()
+
+    def work() -> None:
+        assert safe() == "42"
+        assert len(spans.all()) == 2
+
+    in_child(work)
+    gate.set()
+    assert len(spans.all()) == 2
 
 
 def test_nothing_is_kept_of_calls_that_ended(spans: Spans) -> None:
