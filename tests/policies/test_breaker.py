@@ -314,6 +314,31 @@ def test_modes_by_hand(harness: Harness) -> None:
     assert isinstance(subject.call().error, errors.CircuitOpen)
 
 
+def test_the_first_call_after_a_move_by_hand_tells_of_it_once() -> None:
+    """Metrics and alerts learn that a circuit was closed by hand, and not that it was closed before."""
+    policy = breaker(fail_max=1)
+    model = ScriptedModel(ConnectionError("down"), "answer", repeat_last=True)
+    with FakeRuntime(), report() as told:
+        ask = policy(model.sync)
+        with pytest.raises(ConnectionError):
+            ask()
+        policy.close()
+        ask()
+        ask()
+        policy.close()
+        ask()
+        policy.open()
+        with pytest.raises(errors.CircuitOpen):
+            ask()
+    moved = [
+        type(event).__name__
+        for call in told.calls
+        for event in call.events
+        if type(event).__name__.startswith("Circuit")
+    ]
+    assert moved == ["CircuitOpened", "CircuitClosed", "CircuitOpened", "CircuitRejected"]
+
+
 def test_open_and_close_by_hand() -> None:
     """open() lets trials through after its time as any opening does; close() forgets failures."""
     policy = breaker(fail_max=2)

@@ -50,6 +50,7 @@ class Circuit:
         foreign: others may write to the storage, so that it is read from time to time.
         down: why the storage could not be reached, or None.
         reason: why it opened last.
+        untold: a move by hand, of which no call has told yet.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Circuit:
         self.barred = barred
         self.down: Exception | None = None
         self.reason = ""
+        self.untold: Change | None = None
         self.watch = Watch(self.follow)
         self._window = window
         self._lock = threading.Lock()
@@ -229,7 +231,7 @@ class Circuit:
         )
         self.heard = any(each is not self.watch for each in listeners)
         self.asks = any(hears(each, "before_call") for each in listeners)
-        barred = self.foreign or self.asks or self.barred
+        barred = self.foreign or self.asks or self.barred or self.untold is not None
         self.door = None if barred else self.gate.free
 
     # Writing and reading the storage.
@@ -347,15 +349,27 @@ class Circuit:
     def force(self, state: State, reason: str, seconds: float | None) -> Change | None:
         """Move by hand; for a remote storage within its bound, on the caller's own thread."""
         now, wall = clock.now().monotonic(), clock.now().time()
+        change: Change | None = None
         with self._lock:
             self._version += 1
+            before = self.gate.state
             retry_after = None if state != OPEN else seconds
             seconds = self._shift(state, reason, retry_after, now)
         try:
-            return self._written(state, seconds, wall)
+            change = self._written(state, seconds, wall)
+            return change
         finally:
             with self._lock:
                 self._version += 1
+                self.untold = None if state == before else change
+                self._rest()
+
+    def told(self) -> Change | None:
+        """A move by hand, for the first call after it to tell of: events belong to calls."""
+        with self._lock:
+            change, self.untold = self.untold, None
+            self._rest()
+            return change
 
     def tell(self, vote: Vote | None, change: Change | None) -> None:
         """Call pybreaker's listeners, outside of the lock."""

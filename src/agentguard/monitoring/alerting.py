@@ -186,7 +186,7 @@ class Alerting:
             "AgentguardUnpricedModel",
             "warning",
             (Condition(unpriced, ">", "0"),),
-            "No price is known for {{ $labels.model }}",
+            'No price is known for {{ or $labels.model "a model that cannot be seen" }}',
             f"{{{{ $value | humanize }}}} attempts of {{{{ $labels.name }}}} in the last {hour} "
             "have no known cost: they are missing in costs and in budgets of money.",
         )

@@ -216,6 +216,7 @@ class Breaker(Policy):
         """A permit, or None to pass uncounted; a refusal is raised."""
         runtime = call.runtime
         now = runtime.monotonic()
+        self._emit(call, circuit, circuit.untold and circuit.told())
         if self._mode == "disabled" or (call.deadline is not None and call.deadline.at <= now):
             return None  # with no time left the provider will not even be asked
         if self._mode == "forced_open":
