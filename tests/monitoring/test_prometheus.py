@@ -127,6 +127,8 @@ def test_dashboard_rules_and_alerts_work_on_a_service_under_load(
         began = time.time()
         service.get("/provider/talkative")
         assert until(lambda: fired(began) >= OVERSPEND), fired(began)
+        closed = 'agentguard_circuit_state{circuit=~".*gpt-5 at.*"} == 0'
+        assert until(lambda: prometheus.over(closed, began)), "it was closed by hand"
         assert service.get("/health").json()["budgets"]["support"]["usd"]["used"] > 0.08
 
         rules = [rule for group in prometheus.get("/rules")["groups"] for rule in group["rules"]]
