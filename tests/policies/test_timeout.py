@@ -521,11 +521,13 @@ def test_the_callers_own_timeout_is_kept() -> None:
     assert [each["timeout"] for each in completions.seen] == [2, None]
 
 
-def test_thread_false_tells_nothing() -> None:
-    """The caller's thread, the caller's arguments."""
+def test_thread_false_tells_the_bound_alone() -> None:
+    """Nothing else can keep it there, so that no grace is given."""
     completions = Completions()
-    timeout(30, thread=False)(completions.create)(model="m")
-    assert completions.seen == [{"model": "m", "timeout": 600}]
+    with FakeRuntime():
+        timeout(30, thread=False)(completions.create)(model="m")
+        timeout(total=30, thread=False)(completions.create)(model="m", timeout=2)
+    assert [each["timeout"] for each in completions.seen] == [30, 2]
 
 
 @unary_shapes

@@ -182,10 +182,10 @@ def book(attempt: Attempt | None, job: workers.Job) -> None:
 
 
 def narrowed(target: Target, kwargs: dict[str, Any], left: float) -> dict[str, Any]:
-    """Tell a recognised SDK method about the bound too, so that a worker left behind ends soon."""
+    """Tell a recognised SDK method how many seconds are left, as its own `timeout=`."""
     endpoint = target.endpoint
     if "timeout" in kwargs or not endpoint.takes_timeout:
         return kwargs
     # The client's own timeout may be tighter: it is never lengthened.
-    told = left + GRACE if endpoint.timeout is None else min(left + GRACE, endpoint.timeout)
+    told = left if endpoint.timeout is None else min(left, endpoint.timeout)
     return kwargs if told == inf else {**kwargs, "timeout": told}

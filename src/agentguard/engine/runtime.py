@@ -12,7 +12,16 @@ import inspect
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 from agentguard.engine import clock
-from agentguard.engine.bounds import alarmed, book, bounded, expired, in_worker, inside, narrowed
+from agentguard.engine.bounds import (
+    GRACE,
+    alarmed,
+    book,
+    bounded,
+    expired,
+    in_worker,
+    inside,
+    narrowed,
+)
 from agentguard.engine.drive import AWAITABLE, STREAM, Ended, HandBack, Stopped, hand_back
 from agentguard.engine.loop import loop_or_refuse
 from agentguard.engine.scope import current, restore
@@ -153,14 +162,15 @@ class Runtime:
             await self.turn(STREAM, value)
         return value
 
-    def _call(self, attempt: Attempt) -> Any:
+    def _call(self, attempt: Attempt, kwargs: dict[str, Any] | None = None) -> Any:
         call = attempt.call
+        kwargs = call.kwargs if kwargs is None else kwargs
         outer = current.get()
         current.set(attempt)
         try:
             if attempt.around is not None:
-                return within(attempt, call.target.fn)(*call.args, **call.kwargs)
-            return call.target.fn(*call.args, **call.kwargs)
+                return within(attempt, call.target.fn)(*call.args, **kwargs)
+            return call.target.fn(*call.args, **kwargs)
         finally:
             current.set(outer)
 
@@ -168,12 +178,14 @@ class Runtime:
         """Call in a worker, which can be left behind; an awaitable is bounded when awaited."""
         call = attempt.call
         target = call.target
-        if not deadline.thread or target.hands_back:
+        if target.hands_back:
             return self._call(attempt)
         left = deadline.at - self.monotonic()
         if call.expects_stream:
             left = max(left, deadline.lull)  # an SDK's timeout is for every silence alike
-        kwargs = narrowed(target, call.kwargs, left)
+        if not deadline.thread:
+            return self._call(attempt, narrowed(target, call.kwargs, left))
+        kwargs = narrowed(target, call.kwargs, left + GRACE)  # a worker left behind ends soon
         step = within(attempt, target.fn)
         work = inside(attempt, functools.partial(step, *call.args, **kwargs))
         return bounded(work, deadline, functools.partial(book, attempt), attempt)

@@ -44,8 +44,9 @@ class Timeout(Policy):
         total: for all waiting on one call or stream together, in seconds.
         first_token: for a stream's first content, in seconds. For a unary call the whole.
         idle: for each silence between a stream's items, in seconds.
-        thread: False runs sync calls in the caller's own thread: then only waits and guarded calls
-            inside keep the bound, not the call itself.
+        thread: False runs sync calls in the caller's own thread: then SDK methods that are
+            recognised keep the bound themselves, waits and guarded calls inside keep it, and a
+            function of your own does not.
         max_abandoned: workers left behind at most; beyond, calls are refused
             (`errors.Overloaded`) until one comes back.
 
