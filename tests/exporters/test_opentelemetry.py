@@ -383,6 +383,18 @@ def test_captured_content_is_masked_where_nothing_else_masks(provider: FakeProvi
         assert secret not in attempt.to_json()
 
 
+def test_detectors_of_the_applications_own_mask_captured_content() -> None:
+    """What `mask_pii` was told to find is masked in what a model says of it, too."""
+    spans = Spans(capture=True)
+    badge = ag.detect.Pattern("badge", r"B-[0-9]{4}")
+    policies = [spans.policy, ag.mask_pii(detectors=[badge])]
+    ag.guard(*policies)(lambda question, model: served(False, "ask B-1234"))("B-5678?", MODEL)
+    attempt = spans.all()[1]
+    assert "<BADGE_1>" in attempt.attributes["gen_ai.input.messages"]
+    assert "<BADGE_" in attempt.attributes["gen_ai.output.messages"]
+    assert "B-1234" not in attempt.to_json()
+
+
 def test_captured_calls_of_tools(provider: FakeProvider) -> None:
     """What the model calls, with its arguments."""
     spans = Spans(capture=True)

@@ -80,7 +80,8 @@ def end_attempt(known: AttemptSpan, record: AttemptRecord, ended: int) -> None:
             attributes["agentguard.usage.estimated"] = bill.estimated or None
         if known.sent is not None and known.attempt is not None:
             with _untold("the content of a span"):
-                attributes |= content(known, _masker(known.attempt.call.scope.known))
+                call = known.attempt.call
+                attributes |= content(known, _masker(call.record, call.scope.known))
         _say(span, attributes, record)
     finally:
         span.end(ended)
@@ -107,7 +108,7 @@ def end_call(call: CallSpans, record: CallRecord, ended: int) -> None:
         }
         with suppress(Warning):
             attributes["agentguard.cost_usd"] = _number(record.cost)
-        masker = _masker(call.known)
+        masker = _masker(record, call.known)
         with _untold("the context of a span"):
             attributes |= dict(_context(record.tags, masker))
         for event in tuple(record.events):
@@ -195,8 +196,11 @@ def _everybodys() -> Masker:
     return Masker()
 
 
-def _masker(known: tuple[tuple[str, str], ...]) -> Masker:
-    return _everybodys().within(known)
+def _masker(record: CallRecord | None, known: tuple[tuple[str, str], ...]) -> Masker:
+    """What masks a call's texts: with the detectors of a `mask_pii` around it, too."""
+    policies = () if record is None else record.policies
+    own = [each for policy in policies for each in getattr(policy, "detectors", ())]
+    return (Masker(detectors=own) if own else _everybodys()).within(known)
 
 
 def _number(dollars: Decimal | None) -> float | None:
