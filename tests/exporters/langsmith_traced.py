@@ -46,7 +46,11 @@ class Traced:
 def metadata(run: dict[str, Any]) -> dict[str, Any]:
     """What a run says beside its content, without what every client adds."""
     told: dict[str, Any] = run["extra"]["metadata"]
-    return {name: value for name, value in told.items() if name != "revision_id"}
+    return {
+        name: value
+        for name, value in told.items()
+        if name != "revision_id" and not name.startswith("LANGSMITH_")
+    }
 
 
 def client_of(url: str, way: Way = "multipart", **settings: Any) -> Client:

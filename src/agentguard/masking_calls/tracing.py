@@ -33,7 +33,6 @@ _SWITCHES: Final = tuple(
 )
 _raw: Final[Mapping[Any, Any]] = getattr(os.environ, "_data", os.environ)
 _KEYS: Final = frozenset((*_SWITCHES, *map(str.encode, _SWITCHES)))
-_owners: Final[weakref.WeakSet[MaskPII | LangSmith]] = weakref.WeakSet()
 _is_masked: Final[ContextVar[bool]] = ContextVar("agentguard masked", default=False)
 _HIDERS: Final = ("_hide_inputs", "_hide_outputs", "_hide_metadata")
 
@@ -67,15 +66,20 @@ def mask_client(client: Any, owner: MaskPII | LangSmith) -> None:
         client: a `langsmith.Client`.
         owner: whose own detectors are asked as well, as long as it lives.
     """
-    if owner.detectors:
-        _owners.add(owner)
     hiders = {name: getattr(client, name) for name in _HIDERS}
     if client._anonymizer is None and any(map(callable, hiders.values())):  # noqa: SLF001
         for name, hides in hiders.items():  # an anonymizer would stand before them
-            if hides is not True and not isinstance(hides, _Anonymizer):
-                setattr(client, name, _Anonymizer(hides or None))
-    elif not isinstance(client._anonymizer, _Anonymizer):  # noqa: SLF001
-        client._anonymizer = _Anonymizer(client._anonymizer)  # noqa: SLF001
+            if hides is not True:
+                setattr(client, name, _behind(hides or None, owner))
+    else:
+        client._anonymizer = _behind(client._anonymizer, owner)  # noqa: SLF001
+
+
+def _behind(before: Callable[[Any], Any] | None, owner: MaskPII | LangSmith) -> _Anonymizer:
+    found = before if isinstance(before, _Anonymizer) else _Anonymizer(before)
+    if owner.detectors:
+        found.owners.add(owner)
+    return found
 
 
 @contextmanager
@@ -93,12 +97,13 @@ class _Anonymizer:
 
     def __init__(self, before: Callable[[Any], Any] | None) -> None:
         self._before = before
+        self.owners: weakref.WeakSet[MaskPII | LangSmith] = weakref.WeakSet()
 
     def __call__(self, data: Any) -> Any:
         told = data if self._before is None else self._before(data)
         if _is_masked.get():
             return told
-        detectors = [each for owner in _owners for each in owner.detectors]
+        detectors = [each for owner in tuple(self.owners) for each in owner.detectors]
         masker, vault = Masker(detectors=detectors, known=surrounding().known), Vault()
         try:
             return rewritten(told, lambda text, _: masker.mask(text, vault)[0])
