@@ -413,7 +413,10 @@ class _Stack:
             )
         label = self._label("store") if store is not None else self._name or self._kind
         where = MemoryLedger() if store is None else store
-        yield budget(usd=usd, tokens=tokens, per="day", name=label, store=where)
+        # What nobody asked for must not refuse a model of one's own, which has no price.
+        asked_for = self._values["budget.usd_per_day"].source != "default"
+        unpriced: Literal["refuse", "pass"] = "refuse" if asked_for else "pass"
+        yield budget(usd=usd, tokens=tokens, per="day", name=label, store=where, unpriced=unpriced)
 
     def _label(self, key: str) -> str:
         if self._name is None:
