@@ -25,6 +25,7 @@ NEEDS = {
     "test_mask_pydantic_ai.py": "pydantic-ai-slim",
     "test_mask_streams_in.py": "langchain-core",
     "test_pickling.py": "openai",
+    "test_preset_clients.py": "openai",
     "test_metrics_processes.py": "gunicorn",
     "test_prefork.py": "gunicorn",
     "test_langchain_middleware.py": "langchain",

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import agentguard as ag
+from agentguard.providers.endpoint import Endpoint
 from agentguard.settings.values import shown
 
 
@@ -118,3 +119,29 @@ def test_objects_are_told_by_their_class() -> None:
     told = settings_of(preset)["fallback.model"]
     assert told == (backup.__qualname__, "argument")
     json.dumps(ag.describe(preset)["settings"])
+
+
+def test_explain_says_what_becomes_of_the_model() -> None:
+    """Filled in, for prices and labels alone, or for nothing."""
+    preset = ag.presets.production("support", model="gpt-4o-mini")
+
+    @preset
+    def filled(question: str, model: str | None = None) -> str:
+        return "42"
+
+    @preset
+    def labelled(question: str) -> str:
+        return "42"
+
+    alone = "nothing takes model=, gpt-4o-mini prices and labels"
+    assert alone not in ag.explain(filled)
+    assert "fills=model= where it is taken and was not given" in ag.explain(filled)
+    assert alone in ag.explain(labelled)
+    model = next(each for each in preset.policies if each.name == "model")
+    seen = ag.describe(filled)
+    assert not [each for each in seen["blind"] if "gpt-4o-mini" in each]
+    other = Endpoint()
+    other.model = "gpt-4o"
+    assert model.cannot_see(other) == [
+        "a use for model='gpt-4o-mini': the object names gpt-4o itself"
+    ]

@@ -66,13 +66,15 @@ class Model(Policy):
 
     def explain(self) -> Sequence[tuple[str, object]]:
         """The model."""
-        return [("model", self.model), ("fills", "the argument model= where the caller gave none")]
+        return [("model", self.model), ("fills", "model= where it is taken and was not given")]
 
     def cannot_see(self, seen: Endpoint | None) -> Sequence[str]:
-        """Where it only prices and labels."""
-        if seen is not None and seen.model == self.model:
+        """Where it only prices and labels, or not even that."""
+        if seen is None or seen.model is None:
+            return []
+        if seen.model == self.model:
             return [f"which model is asked: nothing takes model=, {self.model} prices and labels"]
-        return []
+        return [f"a use for model={self.model!r}: the object names {seen.model} itself"]
 
     def __repr__(self) -> str:
         return f"model({self.model!r})"
