@@ -33,6 +33,8 @@ CANONICAL: Final[tuple[str, ...]] = (
 )
 """Outermost first. `timeout` may stand outermost as well: then it bounds all the rest."""
 
+_OF_PRESETS: Final = ("deadline", "model")  # which nobody writes into a guard
+
 _UNSAFE: Final[Mapping[tuple[str, str], str]] = {
     ("cache", "mask_pii"): (
         "mask_pii inside cache leaves personal data in the cache, in the answers that it keeps"
@@ -77,7 +79,7 @@ def unsafe(policies: Sequence[Policy]) -> Iterator[str]:
         for inner in policies[position + 1 :]:
             reason = _UNSAFE.get((outer.name, inner.name))
             if reason is not None:
-                order = ", ".join(f"{name}()" for name in CANONICAL)
+                order = ", ".join(f"{name}()" for name in CANONICAL if name not in _OF_PRESETS)
                 yield f"{reason}. Write the outermost first: guard({order})"
 
 
