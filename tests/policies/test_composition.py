@@ -170,7 +170,7 @@ def test_unsafe_orders_warn_and_strict_refuses(pair: tuple[str, str]) -> None:
         made = guard(one(outer), one(inner))
     assert told[0].filename == __file__
     written = [name for name in CANONICAL if name not in ("deadline", "model")]
-        assert f"guard({', '.join(f'{name}()' for name in written)})" in str(told[0].message)
+    assert f"guard({', '.join(f'{name}()' for name in written)})" in str(told[0].message)
     with pytest.raises(ValueError, match=f"{outer} outside {inner}"):
         guard(one(outer), one(inner), strict=True)
     assert len(describe(made)["warnings"]) == 1
