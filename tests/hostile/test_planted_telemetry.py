@@ -169,7 +169,7 @@ def test_what_fails_and_what_is_refused(
         remember({"who": "<EMAIL_1>"})
         raise ValueError(f"{question} {about}")
 
-    @everything.guard(ag.retry(), capture=False).tool  # a tool gets the values
+    @everything.guard(ag.retry()).tool  # a tool gets the values
     def remember(about: dict[str, Any]) -> dict[str, Any]:
         return {"kept": TEXT}
 

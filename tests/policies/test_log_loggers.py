@@ -417,3 +417,22 @@ def test_characters_of_requests() -> None:
             self.content, self.client = "Who?", "x" * 99
 
     assert characters([Message()]) == 4
+
+
+def test_what_a_tool_gets_is_captured_masked() -> None:
+    """Inside a masked call a tool has the values; its line has none, and no half of one."""
+    lines = Lines()
+    address = "kim.minsu" + "@example.com"
+
+    @ag.guard(ag.log(capture=12, logger=lines)).tool
+    def look_up(who: str) -> str:
+        return f"{who} lives there"
+
+    @ag.guard(ag.mask_pii())
+    def ask(question: str) -> str:
+        return look_up(f"please find {address}")
+
+    assert address in ask(f"please find {address}")
+    (line,) = lines
+    assert "kim" not in f"{line}"
+    assert line.fields["prompt"].endswith("AIL_1>")

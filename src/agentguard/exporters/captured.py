@@ -9,15 +9,18 @@ from agentguard.providers.sent_names import SCHEMAS
 
 if TYPE_CHECKING:
     from agentguard.engine.call import Call
+    from agentguard.masking.masker import Masker
 
-__all__ = ["bounded", "prompt_sent"]
+__all__ = ["bounded", "masked", "prompt_sent"]
 
 
-def prompt_sent(call: Call, most: int) -> str:
+def prompt_sent(call: Call, masker: Masker, most: int) -> str:
     """The texts that a call is about to send, each with who says it; definitions of tools left out.
 
     Args:
-        call: as an attempt makes it, hence with what `mask_pii` further out has put in place.
+        call: as an attempt makes it, hence with what `mask_pii` further out has put in place. A tool
+            inside that gets values.
+        masker: what it masks once more with.
         most: characters.
     """
     texts = said(call.target, call.args, call.kwargs)
@@ -26,7 +29,20 @@ def prompt_sent(call: Call, most: int) -> str:
         for each in texts
         if each.where.partition("[")[0].partition(".")[0] not in SCHEMAS
     ]
-    return bounded("\n".join(lines), most)
+    return masked("\n".join(lines), masker, most)
+
+
+def masked(text: str, masker: Masker, most: int) -> str:
+    """A text without personal data and secrets, of bounded length.
+
+    Masked as a whole and cut then, so that no half of a value is left.
+
+    Args:
+        text: any.
+        masker: what it is masked with.
+        most: characters.
+    """
+    return bounded(masker.mask(text)[0], most)
 
 
 def bounded(text: str, most: int) -> str:

@@ -12,10 +12,11 @@ from agentguard.engine.chain import Policy
 from agentguard.engine.loop import in_loop
 from agentguard.engine.spelling import Bare
 from agentguard.engine.trouble import trouble
-from agentguard.exporters.captured import bounded, prompt_sent
+from agentguard.exporters.captured import masked, prompt_sent
 from agentguard.exporters.outbox import Outbox
 from agentguard.exporters.structlog import Loglines, write
 from agentguard.exporters.wide_event import wide_event
+from agentguard.masking.masker import Masker
 from agentguard.providers.characters import characters_sent
 from agentguard.tokens import prices
 
@@ -52,8 +53,8 @@ class Log(Policy):
     their own, at level debug where they have no `log` of their own.
 
     No line holds a prompt, an answer, an error's own words or what `context(known=)` was told, unless
-    `capture` is on: then the prompt as it was sent, and the answer as it came, both with the
-    placeholders of `mask_pii`, where there is one.
+    `capture` is on: then the prompt as it was sent, and the answer as it came, both
+    masked once more by all that is built in, whether `mask_pii` stands further in or not.
 
     Levels: info for what was answered; warning for what was answered by a fallback, and for what a
     guard refused; error for what failed; info for a caller who went away, and for an exception that
@@ -137,7 +138,7 @@ class Log(Policy):
         prompt = None
         if self.capture:
             try:
-                prompt = prompt_sent(attempt.call, self.capture)
+                prompt = prompt_sent(attempt.call, _masker(attempt), self.capture)
             except Exception as error:  # the attempt must not fail for it
                 trouble("capturing a prompt", error)
         self._asked[record] = (attempt, prompt)
@@ -191,7 +192,7 @@ class Log(Policy):
         }
         if prompt is not None:
             texts["prompt"] = prompt
-            texts["answer"] = bounded(attempt.reading.text, self.capture)
+            texts["answer"] = _answer(attempt, self.capture)
         return texts
 
     def _write(self, logger: Logger, level: Level, call: CallRecord, texts: dict[str, Any]) -> None:
@@ -219,6 +220,19 @@ class Log(Policy):
 
 
 log = Bare(Log)
+
+
+def _masker(attempt: Attempt) -> Masker:
+    """Masks what is captured once more: a tool gets values, and there may be no `mask_pii`."""
+    return Masker(known=attempt.call.scope.known)
+
+
+def _answer(attempt: Attempt, most: int) -> str | None:
+    try:
+        return masked(attempt.reading.text, _masker(attempt), most)
+    except Exception as error:  # the line is written without it
+        trouble("capturing an answer", error)
+        return None
 
 
 def _do(work: Callable[[], None]) -> None:
