@@ -168,3 +168,34 @@ def test_explain_shows_what_was_switched() -> None:
     assert "switched=shadow" in ag.explain(ask)
     ag.switch("moderate", None)
     assert "switched" not in ag.explain(ask)
+
+
+def test_what_is_locked_later_does_not_keep_the_others_off() -> None:
+    """Off at night, a locked one is made, and in the morning all is as it was written."""
+    loose, fixed = ag.budget(requests=1), ag.locked(ag.budget(requests=1))
+    first = loose(lambda _: "42")
+    ag.switch("budget", "off")
+    second = fixed(lambda _: "42")
+    ag.switch("budget", None)
+    for ask in (first, second):
+        ask("?")
+        with pytest.raises(errors.BudgetExceeded):
+            ask("?")
+
+
+@pytest.mark.parametrize("make", [ag.breaker, ag.moderate], ids=["breaker", "moderate"])
+def test_locked_is_as_it_was_written(make: Callable[[], Any]) -> None:
+    """What is off when it is locked would be off for ever."""
+    loose = make()
+    ag.switch(loose, "off")
+    assert ag.locked(loose).mode == "on"
+    assert loose.mode == "off"
+
+
+@pytest.mark.parametrize("what", [ag.moderate, 5, None], ids=["factory", "number", "none"])
+def test_what_is_no_policy_is_told_what_to_write(what: Any) -> None:
+    """The parentheses that were forgotten are not blamed on the policy."""
+    with pytest.raises(TypeError, match="takes the name of a policy, as in"):
+        ag.switch(what, "off")
+    with pytest.raises(TypeError, match=r"with_\(\) takes a policy, as in with_\(retry\(\)\)"):
+        ag.guard(ag.retry()).with_(what)

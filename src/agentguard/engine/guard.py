@@ -84,6 +84,10 @@ class guard:  # noqa: N801  reads like a verb where it is used
 
         An `on_event` joins those that are there.
         """
+        if not isinstance(cast("object", policy), Policy):
+            raise TypeError(
+                f"with_() takes a policy, as in with_(retry()), not {arguments.told(policy)}"
+            )
         same = 0 if policy.several else sum(each.name == policy.name for each in self.policies)
         if same > 1:
             raise ValueError(

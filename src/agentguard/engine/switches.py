@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
 from weakref import WeakSet
 
+from agentguard.engine.arguments import told
 from agentguard.engine.order import CANONICAL
 
 if TYPE_CHECKING:
@@ -59,8 +60,13 @@ def switch(which: str | Policy, to: Mode | None) -> None:
     if isinstance(which, str):
         switch_all({which: to})
         return
-    if not getattr(which, "refuses", False):
-        raise TypeError(_never(getattr(which, "name", type(which).__name__)))
+    if not isinstance(getattr(which, "refuses", None), bool):
+        raise TypeError(
+            'switch() takes the name of a policy, as in "moderate", or one policy that a guard has, '
+            f"not {told(which)}"
+        )
+    if not which.refuses:
+        raise TypeError(_never(which.name))
     _refuse_locked(which)
     which.switched(to or which.written)
 
@@ -80,15 +86,16 @@ def switch_all(modes: Mapping[str, Mode | None]) -> None:
             mine = [each for each in live if each.name == name]
             if name not in _REFUSING and not any(each.refuses for each in mine):
                 raise _unknown(name)
-            for each in mine:
-                _refuse_locked(each)
+            if mode is not None:  # what was locked since must not keep the others switched
+                for each in mine:
+                    _refuse_locked(each)
         for name, mode in modes.items():
             if mode is None:
                 _modes.pop(name, None)
             else:
                 _modes[name] = mode
             for each in live:
-                if each.name == name and each.refuses:
+                if each.name == name and each.refuses and not each.locked:
                     each.switched(mode or each.written)
 
 
@@ -106,6 +113,8 @@ def locked(policy: P) -> P:
         name = getattr(policy, "name", type(policy).__name__)
         raise TypeError(f"locked() takes a policy that refuses calls; {_never(name)}")
     other = copy.copy(policy)
+    if other.mode != other.written:  # locked while it was switched, it could never be switched back
+        other.switched(other.written)
     other.locked = True
     other.spelled = f"locked({policy!r})"
     return other
