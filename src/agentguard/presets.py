@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from agentguard.engine.arguments import told
 from agentguard.engine.guard import guard
 from agentguard.policies.breaker import breaker
 from agentguard.policies.budget import budget
@@ -24,7 +25,7 @@ from agentguard.policies.retry import retry
 from agentguard.policies.timeout import CallDeadline, timeout
 from agentguard.policies.trace import trace
 from agentguard.policies.validate_input import validate_input
-from agentguard.settings.reloading import PRESETS, reload
+from agentguard.settings.reloading import PRESETS, begin
 from agentguard.settings.values import STORE, Value, resolved, shown, version
 from agentguard.stores.memory import MemoryLedger
 
@@ -329,7 +330,7 @@ _KEYS: Final = {
 def _made(kind: str, given: Mapping[str, Any]) -> Preset:
     arguments = {_KEYS.get(key, key): value for key, value in given.items() if key != "registry"}
     values = resolved(kind, PRESETS, _DEFAULTS[kind], arguments)
-    reload()  # what the file switches holds from the start
+    begin()  # what the file switches holds from the start
     stack = _Stack(kind, values, given["registry"])
     return Preset(*stack.policies(), kind=kind, values=values)
 
@@ -405,7 +406,9 @@ class _Stack:
         if scope.value == "process" and scope.nearness >= self._values["budget.store"].nearness:
             store = None
         elif store is None:
-            asked = f"usd_per_day={usd:g}" if usd is not None else f"tokens_per_day={tokens}"
+            key, amount = ("usd", usd) if usd is not None else ("tokens", tokens)
+            size = f"{amount:g}" if isinstance(amount, float) else told(amount)
+            asked = f"{key}_per_day={size}"
             raise ValueError(
                 f"{self._kind}({asked}) holds for all processes together and after a restart, so it "
                 'needs a store that they share: pass store="redis://..." (or "sqlite:///budgets.db" '

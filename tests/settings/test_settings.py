@@ -220,3 +220,39 @@ def test_a_bad_reload_changes_nothing(config: Config) -> None:
     with pytest.raises(ValueError, match="sometimes"):
         ag.settings.reload()
     assert ask(bad) == "42"
+
+
+def test_a_later_preset_does_not_undo_the_hand(config: Config) -> None:
+    """The file's switches are read with the first preset, then only at a reload."""
+    config("[switches]\nvalidate_input = 'shadow'\n")
+    ask = ag.presets.production(max_chars=3).without("log")(lambda _: "42")
+    assert ask("too long") == "42"
+    ag.switch("validate_input", None)
+    ag.presets.production()
+    with pytest.raises(ag.errors.InputRejected):
+        ask("too long")
+    ag.settings.reload()
+    assert ask("too long") == "42"
+
+
+@pytest.mark.parametrize(
+    "key", ["usd_per_day", "tokens_per_day", "max_chars", "timeout", "deadline"]
+)
+def test_true_is_no_number(key: str) -> None:
+    """A limit that was meant to be switched on is not a limit of one."""
+    arguments: dict[str, Any] = {key: True}
+    with pytest.raises(ValueError, match="a number, not a boolean"):
+        ag.presets.production("support", scope="process", **arguments)
+
+
+def test_true_in_the_file_is_no_number(config: Config) -> None:
+    """Nor there."""
+    config("[default.retry]\nattempts = true\n")
+    with pytest.raises(ValueError, match=r"\[default.retry\]: retry.attempts.* not a boolean"):
+        ag.presets.production()
+
+
+def test_a_budget_of_a_wrong_type_says_so() -> None:
+    """Also where it lacks a store."""
+    with pytest.raises((TypeError, ValueError), match="usd_per_day"):
+        ag.presets.production(usd_per_day=[1])  # type: ignore[arg-type]

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Final
 
 from agentguard.engine.switches import switch_all
-from agentguard.settings.sources import from_file
+from agentguard.settings.sources import CONFIG, from_file
 
 if TYPE_CHECKING:
     from agentguard.engine.switches import Mode
 
-__all__ = ["PRESETS", "reload"]
+__all__ = ["PRESETS", "begin", "reload"]
 
 PRESETS: Final = ("development", "staging", "production", "internal_tool")
 _lock: Final = threading.Lock()
 _switched: set[str] = set()
+_read: str | None = None
+
+
+def begin() -> None:
+    """Switch what the file says, once: a preset made later must not undo what was switched by hand."""
+    if os.environ.get(CONFIG) != _read:
+        reload()
 
 
 def reload() -> None:
@@ -33,6 +41,7 @@ def reload() -> None:
         >>> from agentguard import settings
         >>> settings.reload()
     """
+    global _read  # noqa: PLW0603  which file it was that holds now
     with _lock:
         file = from_file(PRESETS)
         wanted: dict[str, Mode | None] = dict.fromkeys(_switched)
@@ -45,3 +54,4 @@ def reload() -> None:
             raise type(error)(f"{where}: {error}") from None
         _switched.clear()
         _switched.update(name for name, mode in wanted.items() if mode is not None)
+        _read = os.environ.get(CONFIG)

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 __all__ = ["MODES", "SECTIONS", "Settings"]
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):  # Python takes true for 1
+        raise ValueError("input should be a number, not a boolean")  # noqa: TRY004  pydantic's way
+    return value
+
+
+Number = BeforeValidator(_number)
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), Number]
+Count = Annotated[int, Field(ge=1), Number]
+Share = Annotated[float, Field(ge=0, le=1), Number]
 Words = Annotated[str, Field(min_length=1)]
 
 
