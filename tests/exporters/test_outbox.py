@@ -253,6 +253,25 @@ def test_a_forked_child_delivers_what_is_its_own():
     assert gate.items == ["parent's", "parent's, too"]
 
 
+def test_a_log_that_raises_ends_no_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failure of an item cannot be told, and the next one is delivered."""
+
+    class Full(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError
+
+    def deliver(item: int) -> None:
+        delivered.append(1 // item)
+
+    delivered: list[int] = []
+    monkeypatch.setattr(logging.getLogger("agentguard"), "handlers", [Full()])
+    outbox = Outbox("a list", deliver)
+    outbox.put(0)
+    outbox.put(1)
+    assert outbox.flush(30)
+    assert (delivered, outbox.dropped) == ([1], 1)
+
+
 EXITING = """
 import atexit, threading, time
 from agentguard.exporters.outbox import Outbox

@@ -136,6 +136,23 @@ def test_a_handler_that_raises_breaks_nothing(
     assert secret not in caplog.text
 
 
+@every_shape
+def test_a_log_that_raises_breaks_nothing(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler of the application's log may fail as well, as on a full disk."""
+
+    class Full(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError
+
+    def boom(event: events.Event) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(logging.getLogger("agentguard"), "handlers", [Full()])
+    assert harness.run(ag.on_event(events.CallEnded, boom), "42").text == "42"
+
+
 @stream_shapes
 def test_a_call_that_fails_midway_is_told_of(harness: Harness) -> None:
     """An error after content has gone out ends the call as failed."""
