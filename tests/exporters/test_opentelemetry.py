@@ -666,11 +666,15 @@ def test_a_receiver_that_is_slow_failing_or_absent_delays_no_call(
     assert to.dropped == 0 or kind == "absent"
 
 
-def test_flush_has_the_providers_send() -> None:
+@pytest.mark.parametrize("capture", [None, True, False])
+def test_flush_has_the_providers_send(capture: bool | None) -> None:
     """`agentguard.flush` ends what waits and sends it: nothing is left to a batch's interval."""
     with receiving() as receiver:
         to, tracers, meters = over_the_wire(receiver, BatchSpanProcessor)
-        assert ag.trace(to)(lambda: "42")() == "42"
+        traced = ag.trace(to, capture=capture)
+        del to  # with `capture` another one sends in its place
+        gc.collect()
+        assert traced(lambda: "42")() == "42"
         assert ag.flush(30)
         assert len(receiver.spans) == 2
         tracers.shutdown()

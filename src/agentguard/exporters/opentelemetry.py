@@ -90,6 +90,7 @@ class OpenTelemetry:
         """The same exporter, with or without prompts and answers."""
         other = copy.copy(self)
         other.capture = capture
+        waiting.add(other)
         return other
 
     @staticmethod
