@@ -7,6 +7,7 @@ import itertools
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import CapturingLogger
 
 import agentguard as ag
 from agentguard.exporters.instruments import MOST, OTHER
@@ -49,6 +51,21 @@ def test_ten_thousand_users_and_models_leave_the_series_bounded() -> None:
     assert len([each for each in lines if not each.startswith("#")]) < 1000
     assert not [each for each in lines if "user-" in each or "tenant-" in each or "feature" in each]
     assert len(counted.metrics().to._children) < 500
+
+
+def test_where_warnings_are_errors_nothing_goes_uncounted() -> None:
+    """A model without a price is warned of once: its tokens are counted, and the line is written."""
+    for number, policy in enumerate(("metrics", "log")):
+        counted, lines = Counted(), CapturingLogger()
+        over = counted.metrics() if policy == "metrics" else ag.log(logger=lines)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            over(ask)(model=f"priceless-{number}")
+        if policy == "metrics":
+            assert counted("tokens_total") == 1100
+            assert counted("unpriced_attempts_total") == 1
+        else:
+            assert lines.calls[0].kwargs["unpriced"] == 1
 
 
 def test_names_and_targets_are_bounded_too() -> None:

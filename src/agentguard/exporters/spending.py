@@ -9,6 +9,7 @@ from its text, which takes milliseconds: that is left to the thread beside.
 from __future__ import annotations
 
 import functools
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Spending:
             self._child("agentguard_saved_usd_total", name, "cache").inc(float(saved))
 
     def _spent(self, name: str, model: str, bill: Bill) -> None:
+        with suppress(Warning):  # of a model without a price, where warnings are errors
+            _ = bill.cost
         usage, cost, saved = bill.usage, bill.cost, bill.saved
         before = bill.replaces
         if before is not None and before.counted:

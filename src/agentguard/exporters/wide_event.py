@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from agentguard import events
@@ -181,6 +182,9 @@ def _tell_bills(told: dict[str, Any], bills: list[Bill]) -> None:
     estimated = sum(bill.estimated for bill in bills)
     if estimated:
         told["estimated"] = estimated
+    for bill in bills:
+        with suppress(Warning):  # of a model without a price, where warnings are errors
+            _ = bill.cost
     costs = [bill.cost for bill in bills]
     priced = [cost for cost in costs if cost is not None]
     if priced:
