@@ -176,12 +176,13 @@ class CircuitClosed(Event):
 class CircuitRejected(Event):
     """A call was refused by an open circuit, which lets one through in `retry_after` seconds.
 
-    With `shadow` it would have been, and was let through.
+    With `shadow` it would have been, and was let through. `keyed`: as of `CircuitOpened`.
     """
 
     circuit: str
     retry_after: float | None
     shadow: bool = False
+    keyed: bool = False
 
 
 @dataclass(slots=True)

@@ -121,6 +121,26 @@ def test_nobody_is_named_unless_asked_for(receiver: Receiver) -> None:
     assert user.encode() not in b"".join(each.body for each in receiver.messages)
 
 
+def test_a_refusal_by_somebodys_circuit_does_not_name_them(receiver: Receiver) -> None:
+    """What `breaker(key=)` tells apart is in no alert, and a flood of them is one."""
+    user = "kim.minsu@example.com"
+    tell = alerts.webhook(receiver.url)
+
+    @ag.guard(
+        ag.on_event(events.CircuitRejected, tell),
+        ag.breaker(fail_max=1, key=lambda call: call.args[0]),
+    )
+    def ask(who: str) -> str:
+        raise ConnectionError
+
+    for who in (user, user, f"2.{user}", f"2.{user}"):
+        with pytest.raises((ConnectionError, ag.errors.CircuitOpen)):
+            ask(who)
+    assert len(sent(receiver, tell)) == 1
+    assert tell.suppressed == 1
+    assert user.encode() not in b"".join(each.body for each in receiver.messages)
+
+
 def test_an_event_of_ones_own_tells_its_name_alone(receiver: Receiver) -> None:
     """Nobody knows what it holds."""
 

@@ -286,8 +286,9 @@ class Breaker(Policy):
             )
 
     def _refuse(self, call: Call, circuit: Circuit, after: float | None, why: str) -> None:
-        call.emit(events.CircuitRejected, circuit.label, after, self._mode == "observing")
-        if self._mode != "observing":
+        observing = self._mode == "observing"
+        call.emit(events.CircuitRejected, circuit.label, after, observing, self._keyed)
+        if not observing:
             _raise(circuit.label, after, why)
 
     def _heard(
