@@ -153,6 +153,15 @@ def test_an_event_of_ones_own_tells_its_name_alone(receiver: Receiver) -> None:
     assert (message["event"], message["details"]) == ("Judged", {})
 
 
+def test_half_a_character_loses_no_alert(receiver: Receiver) -> None:
+    """A tag that is no valid text is sent as far as it is."""
+    tell = alerts.webhook(receiver.url, tags=["tenant"])
+    of = call(tenant="a\ud800b")
+    tell(events.CircuitOpened(of, "openai", "5 failures in a row", 30.0))
+    (message,) = sent(receiver, tell)
+    assert message["tags"] == {"tenant": "a?b"}
+
+
 def test_headers_go_along(receiver: Receiver) -> None:
     """As for a receiver that wants a token."""
     tell = alerts.webhook(receiver.url, headers={"Authorization": "Bearer " + "b2" * 8})

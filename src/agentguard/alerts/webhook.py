@@ -82,7 +82,8 @@ class Webhook:
     def _deliver(self, alert: Alert) -> None:
         from agentguard.alerts.signing import signature
 
-        body = json.dumps(self._template(alert), ensure_ascii=False, default=_untellable).encode()
+        told = json.dumps(self._template(alert), ensure_ascii=False, default=_untellable)
+        body = told.encode(errors="replace")  # half a character in a tag loses no alert
         headers = {"Content-Type": "application/json", "User-Agent": "agentguard", **self._headers}
         if self._key is not None:
             headers |= signature(self._key, body)
