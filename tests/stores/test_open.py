@@ -97,3 +97,21 @@ def test_every_store_is_a_ledger():
     """The protocol can be checked at run time."""
     assert isinstance(MemoryLedger(), Ledger)
     assert not isinstance(object(), Ledger)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://user:hun#ter2@host:6379/0",
+        "redis://:hunter2@host:99999999/0",
+        "redis://u:hun/ter@h",
+    ],
+    ids=["hash", "port", "slash"],
+)
+def test_an_address_that_cannot_be_read_keeps_its_password(url: str) -> None:
+    """What redis-py says of it quotes a part of the password as a port."""
+    pytest.importorskip("redis")
+    with pytest.raises(ValueError, match="write %23") as caught:
+        open_store(url)
+    assert "hun" not in str(caught.value)
+    assert caught.value.__context__ is None

@@ -51,19 +51,28 @@ class RedisClient:
 
         Args:
             url: redis://, rediss:// or unix://, as redis-py reads it.
+
+        Raises:
+            ValueError: it cannot be read.
         """
         redis = _redis()
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        made = cls(
-            redis.Redis.from_url(
+        client: Any = None
+        with contextlib.suppress(ValueError):  # it quotes the URL, which may hold a password
+            client = redis.Redis.from_url(
                 url,
                 socket_timeout=_SOCKET,
                 socket_connect_timeout=_SOCKET,
                 retry=Retry(NoBackoff(), 0),
             )
-        )
+        if client is None:
+            raise ValueError(
+                'store= takes "redis://user:password@host:6379/0", and this address cannot be read: '
+                "write %23, %2F, %3F and %40 for #, /, ? and @ in its password, and a port to 65535"
+            )
+        made = cls(client)
         made._owned = True
         return made
 
