@@ -223,6 +223,21 @@ def test_the_model_is_filled_in_where_it_was_not_given(provider: FakeProvider) -
     assert create(messages=[{"role": "user", "content": "hello"}]).model == "m-1"
 
 
+def test_the_model_is_filled_in_wherever_it_stands() -> None:
+    """None given by place is none given; what has no name cannot be given by name."""
+    fill = make("production", model="m-1").without("log")
+
+    def ask(question: str, model: str | None = None) -> str:
+        return f"{model}"
+
+    def unnamed(question: str, model: str | None = None, /, **other: str) -> str:
+        return f"{model} {other}"
+
+    assert fill(ask)("?", None) == "m-1"
+    assert fill(ask)("?", model=None) == "m-1"  # type: ignore[arg-type]
+    assert fill(unnamed)("?") == "None {}"
+
+
 def test_elsewhere_the_model_prices_and_labels() -> None:
     """Of a function that takes none; explain says so."""
     guarded = make("production", model="gpt-4o-mini").without("log")(lambda question: "42")

@@ -24,18 +24,18 @@ def model_given(call: Call) -> bool:
     if call.target.given(call.kwargs).get("model") is not None:
         return True
     at = _place_of_model(call.target.fn)
-    return at is not None and at < len(call.args)
+    return at is not None and at < len(call.args) and call.args[at] is not None
 
 
 def takes_model(fn: Callable[..., Any]) -> bool:
-    """Whether `fn` has a parameter `model`, or takes any keyword."""
+    """Whether `fn` can be given `model=` by its name."""
     try:
         parameters = inspect.signature(fn).parameters
     except (TypeError, ValueError):
         return True  # a builtin without a signature: its call will tell
-    return "model" in parameters or any(
-        each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()
-    )
+    if "model" in parameters:
+        return parameters["model"].kind is not inspect.Parameter.POSITIONAL_ONLY
+    return any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
 
 
 def with_model(call: Call, model: str) -> tuple[tuple[Any, ...], dict[str, Any]]:

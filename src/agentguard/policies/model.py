@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from agentguard.engine.arguments import told
 from agentguard.engine.chain import Policy
-from agentguard.engine.model_argument import embeds, model_given, takes_model
+from agentguard.engine.model_argument import embeds, model_given, takes_model, with_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,8 @@ class Model(Policy):
             known = target.endpoint.model is not None
             fills = target.plans[self] = not known and not embeds(target) and takes_model(target.fn)
         if fills and not model_given(call):
-            return await next(call.replace(kwargs={**call.kwargs, "model": self.model}))
+            args, kwargs = with_model(call, self.model)
+            return await next(call.replace(args=args, kwargs=kwargs))
         return await next(call)
 
     def explain(self) -> Sequence[tuple[str, object]]:
