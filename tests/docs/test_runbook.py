@@ -68,3 +68,19 @@ def test_queries_name_metrics_that_exist() -> None:
     }
     assert queries["runbook.md"]
     assert asked <= known
+
+
+def test_queries_ask_for_labels_and_values_that_exist() -> None:
+    """Every value that a query of the documentation asks a label for is one that it may have."""
+    labels = {each.name: each.labels for each in INSTRUMENTS}
+    text = "\n".join(path.read_text() for path in DOCS.rglob("*.md"))
+    asked = [
+        (metric, label, value)
+        for metric, where in re.findall(r"\b(agentguard_\w+)\{(.*?)\}", text)
+        for label, values in re.findall(r'(\w+)=~?"(.*?)"', where)
+        for value in values.split("|")
+    ]
+    assert asked
+    for metric, label, value in asked:
+        known = labels[metric][label]
+        assert known is None or value in known, (metric, label, value)
