@@ -143,7 +143,7 @@ def test_burn_rates_are_those_of_the_workbook() -> None:
         ({"budget": 80}, "not percents"),
         ({"least": 0}, "above 0"),
         ({"history": 3600}, "seven times"),
-        ({"excused": ("nonsense",)}, "no kind of failure"),
+        ({"excused": ("nonsense",)}, "no kind of failure: there are rate_limited, "),
         ({"labels": ("a b",)}, "no label"),
     ],
 )

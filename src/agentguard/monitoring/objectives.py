@@ -136,7 +136,8 @@ class Objectives:
             raise ValueError("history must be at least seven times window")
         for kind in self.excused:
             if kind not in get_args(Kind):
-                raise ValueError(f"{kind!r} is no kind of failure; see errors.Kind")
+                there = ", ".join(get_args(Kind))
+                raise ValueError(f"{kind!r} is no kind of failure: there are {there}")
         for label in self.labels:
             if not label.isidentifier():
                 raise ValueError(f"{label!r} is no label of Prometheus")
