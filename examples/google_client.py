@@ -37,9 +37,9 @@ def main() -> None:
 
         provider.script(*[fault.status(503)] * 3)
         ask = client.models.generate_content_stream
-        for chunk in ask(model="gemini-3.8-flash", contents="And tomorrow?"):
-            print(chunk.text, end="")
-        print(f"\n{len(provider.journal)} requests, {len(seen.calls)} calls, nothing failed")
+        chunks = ask(model="gemini-3.8-flash", contents="And tomorrow?")
+        print("".join(chunk.text or "" for chunk in chunks))
+        print(f"{len(provider.journal)} requests, {len(seen.calls)} calls, nothing failed")
 
 
 if __name__ == "__main__":
