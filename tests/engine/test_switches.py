@@ -199,3 +199,14 @@ def test_what_is_no_policy_is_told_what_to_write(what: Any) -> None:
         ag.switch(what, "off")
     with pytest.raises(TypeError, match=r"with_\(\) takes a policy, as in with_\(retry\(\)\)"):
         ag.guard(ag.retry()).with_(what)
+
+
+def test_a_switch_leaves_what_was_forced_by_hand() -> None:
+    """When the switch is taken back, a circuit that was held open is held open again."""
+    broken = ag.breaker().force_open()
+    ask = broken(ScriptedModel("fine").shape("sync"))
+    ag.switch("breaker", "off")
+    assert ask("?") == "fine"
+    ag.switch("breaker", None)
+    with pytest.raises(errors.CircuitOpen):
+        ask("?")

@@ -371,4 +371,4 @@ def test_the_example():
     )
     assert done.returncode == 0, done.stderr
     assert "a summary" in done.stdout
-    assert "ask  completed" in done.stdout
+    assert "OpenAI.chat.completions  completed" in done.stdout

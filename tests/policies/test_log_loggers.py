@@ -436,3 +436,18 @@ def test_what_a_tool_gets_is_captured_masked() -> None:
     (line,) = lines
     assert "kim" not in f"{line}"
     assert line.fields["prompt"].endswith("AIL_1>")
+
+
+def test_a_circuit_of_somebody_is_not_named() -> None:
+    """`breaker(key=)` may keep one for each user, or for each API key."""
+    lines = Lines()
+
+    @ag.guard(ag.log(logger=lines), ag.breaker(fail_max=1, key=lambda call: call.args[0]))
+    def ask(user: str) -> str:
+        raise ConnectionError
+
+    for _ in range(2):
+        with pytest.raises((ConnectionError, ag.errors.CircuitOpen)):
+            ask("ann" + "@example.com")
+    assert [line.fields["circuit"] for line in lines] == ["one of several"] * 2
+    assert "ann" not in f"{lines}"

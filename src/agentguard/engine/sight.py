@@ -5,6 +5,7 @@ A budget or a mask around a function that returns plain text counts nothing and 
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from typing import TYPE_CHECKING, Final
 
@@ -49,7 +50,9 @@ class Sight:
         self._call.emit(events.Blind, names)
         if not target.blind:
             target.blind = True
-            warnings.warn(f"{_told(target.name, names)}: {_REMEDY}", stacklevel=2)
+            # Where warnings are errors it must not pass for a failure of this hook.
+            with contextlib.suppress(UserWarning):
+                warnings.warn(f"{_told(target.name, names)}: {_REMEDY}", stacklevel=2)
 
 
 def refuse_blind(call: Call) -> None:

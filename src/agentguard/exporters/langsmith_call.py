@@ -62,7 +62,7 @@ class CallRuns:
         self._masker = masker.within(call.scope.known)
         self._inside_model = parent is not None and parent.run_type == "llm"
         self._attempts: dict[int, Run] = {}
-        self._known: dict[int, dict[str, Any]] = {}
+        self._known: dict[int, tuple[Any, dict[str, Any]]] = {}  # held, so that no id comes again
         self._last: Run | None = None
         kind = "tool" if call.target.tool else "chain"
         self.run = self._run(record.name, kind, record.started, parent)
@@ -76,14 +76,14 @@ class CallRuns:
         """What may leave of a thing; of what cannot be masked nothing."""
         known = self._known.get(id(thing))
         if known is not None:  # a call and its attempt have the same
-            return known
+            return known[1]
         try:
             found = masked(plain(thing), self._masker, self._vault)
         except Exception as error:
             self._to.failed(error)
             found = {"agentguard": "left out, since it could not be masked"}
         if plain is said or thing is self.run.inputs:  # which are kept, and never change again
-            self._known[id(thing)] = found
+            self._known[id(thing)] = thing, found
         return found
 
     def attempted(self, attempt: Attempt) -> None:

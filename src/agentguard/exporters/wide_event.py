@@ -62,7 +62,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "refused_by": "the policy that refused the request or the answer last",
     "refused_rules": "what it found",
     "would_refuse": "policies in shadow that would have refused",
-    "circuit": "name of the circuit that changed or refused last",
+    "circuit": "name of the circuit that changed or refused last; of `breaker(key=)`, `one of several`",
     "circuit_state": "`open`, `half_open`, `closed`, or `refused` the call",
     "budget_percent": "the highest threshold of a budget that the call has reached",
     "stores_failed": "stores that could not be reached",
@@ -220,16 +220,21 @@ def _take(name: str, of: str) -> Callable[[dict[str, Any], Any], None]:
 
 def _circuit(state: str) -> Callable[[dict[str, Any], Any], None]:
     def turned(told: dict[str, Any], event: Any) -> None:
-        told["circuit"], told["circuit_state"] = event.circuit, state
+        told["circuit"], told["circuit_state"] = _named(event), state
 
     return turned
+
+
+def _named(event: Any) -> str:
+    """The circuit's name; of one for each key, which may be a user or worse, only that it is one."""
+    return "one of several" if event.keyed else event.circuit
 
 
 def _circuit_rejected(told: dict[str, Any], event: events.CircuitRejected) -> None:
     if event.shadow:
         _would_refuse(told, "breaker")
     else:
-        told["circuit"], told["circuit_state"] = event.circuit, "refused"
+        told["circuit"], told["circuit_state"] = _named(event), "refused"
 
 
 def _rejected(told: dict[str, Any], event: events.Rejected) -> None:

@@ -169,6 +169,7 @@ class Breaker(Policy):
                 "name, as in state_storage=lambda name: CircuitRedisStorage(..., namespace=name)"
             )
         self._mode: Mode | None = None
+        self._wanted: Mode | None = None  # by hand
         self._clocked = self.rules.slow_call_rate is not None
         limit = count("breaker", "max_circuits", max_circuits)
         self._circuits = Circuits(self._make, key, limit, self.terms.single)
@@ -396,30 +397,35 @@ class Breaker(Policy):
 
     def force_open(self) -> Self:
         """Refuse every call, whatever the circuits say, until `resume()`."""
-        return self._switch("forced_open")
+        return self._by_hand("forced_open")
 
     def disable(self) -> Self:
         """Let every call pass and count nothing, until `resume()`."""
-        return self._switch("disabled")
+        return self._by_hand("disabled")
 
     def observe_only(self) -> Self:
         """Count and say in events what would be done, but refuse nothing, until `resume()`."""
-        return self._switch("observing")
+        return self._by_hand("observing")
 
     def resume(self) -> Self:
         """End `force_open`, `disable` or `observe_only`: the circuits decide again."""
-        return self._switch(None)
+        return self._by_hand(None)
 
     def switched(self, mode: Literal["on", "shadow", "off"]) -> None:
         """Of `switch`: in shadow the circuits go on counting, off they do not."""
         super().switched(mode)
-        self._switch(_SWITCHED[mode])
+        self._obey()
 
-    def _switch(self, mode: Mode | None) -> Self:
-        self._mode = mode
-        for circuit in self._circuits.all():
-            circuit.bar(barred=mode is not None)
+    def _by_hand(self, mode: Mode | None) -> Self:
+        self._wanted = mode
+        self._obey()
         return self
+
+    def _obey(self) -> None:
+        """What was said by hand holds again when nothing is switched any more."""
+        self._mode = _SWITCHED.get(self.mode, self._wanted)
+        for circuit in self._circuits.all():
+            circuit.bar(barred=self._mode is not None)
 
     def states(self) -> dict[str, str]:
         """The state of each circuit, by name: "closed", "open" or "half-open".
@@ -474,11 +480,7 @@ class Breaker(Policy):
         ]
 
 
-_SWITCHED: Final[Mapping[str, Mode | None]] = {
-    "on": None,
-    "shadow": "observing",
-    "off": "disabled",
-}
+_SWITCHED: Final[Mapping[str, Mode]] = {"shadow": "observing", "off": "disabled"}
 
 breaker = Bare(Breaker)
 
