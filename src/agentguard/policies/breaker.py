@@ -423,7 +423,7 @@ class Breaker(Policy):
 
     def _obey(self) -> None:
         """What was said by hand holds again when nothing is switched any more."""
-        self._mode = _SWITCHED.get(self.mode, self._wanted)
+        self._mode = self._wanted if self.mode == "on" else _SWITCHED[self.mode]
         for circuit in self._circuits.all():
             circuit.bar(barred=self._mode is not None)
 
