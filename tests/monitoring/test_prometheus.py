@@ -146,5 +146,5 @@ def test_dashboard_rules_and_alerts_work_on_a_service_under_load(
             for alert in group:
                 for condition in alert.conditions:
                     queries[f"{alert.name}: {condition.left}"] = condition.left
-        empty = [name for name, query in queries.items() if not prometheus.over(query)]
-        assert empty == []
+        series = {name: partial(prometheus.over, query) for name, query in queries.items()}
+        assert [name for name, found in series.items() if not until(found, 20)] == []
