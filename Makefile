@@ -20,10 +20,11 @@ setup: $(VENV)/.installed ## create the environment in .venv
 demo: setup ## run the main job: guarded calls against a provider that fails
 	$(BIN)/python examples/demo.py $(ARGS)
 
-# The serial part comes first, and may be empty (pytest's exit code 5). What fails beside others is told,
-# and run once more by itself: real servers, processes and clocks share the machine with it.
+# The serial part comes first, and may be empty (pytest's exit code 5). What fails is told, and run once
+# more by itself: real servers, processes and clocks share the machine with it.
 test: setup ## run the tests (without those marked long)
-	$(BIN)/python -m pytest -q -m "serial and not long" $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -q -m "serial and not long" $(ARGS) || [ $$? -eq 5 ] || \
+		$(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none -m "serial and not long" $(ARGS)
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not serial and not long" $(ARGS) || \
 		$(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none -m "not serial and not long" $(ARGS)
 
