@@ -13,7 +13,7 @@ from agentguard import events
 if TYPE_CHECKING:
     from decimal import Decimal
 
-__all__ = ["amount", "dollars", "in_words", "lasted"]
+__all__ = ["amount", "circuit_named", "dollars", "in_words", "lasted"]
 
 
 def in_words(event: events.Event) -> str:  # noqa: C901, PLR0912  a case for each event
@@ -132,3 +132,13 @@ def amount(unit: str, much: int | Decimal) -> str:
 
 def _ending(outcome: str, kind: str | None) -> str:
     return outcome if kind is None else f"{outcome}: {kind}"
+
+
+def circuit_named(
+    event: events.CircuitOpened
+    | events.CircuitHalfOpened
+    | events.CircuitClosed
+    | events.CircuitRejected,
+) -> str:
+    """The circuit's name; of one for each key, which may be a user or worse, only that it is one."""
+    return "one of several" if event.keyed else event.circuit

@@ -6,9 +6,22 @@ import inspect
 import math
 import re
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["count", "length", "number", "one_of", "plain", "seconds", "told"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "closest",
+    "count",
+    "label",
+    "length",
+    "number",
+    "one_of",
+    "plain",
+    "seconds",
+    "told",
+]
 
 _SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
@@ -63,6 +76,19 @@ def one_of(owner: str, name: str, value: object, *words: str) -> None:
         known = " or ".join(f'"{word}"' for word in words)
         shown = repr(value) if isinstance(value, str) else told(value)
         raise ValueError(f"{owner}({name}=) is {known}, or left out, not {shown}")
+
+
+def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Of the words that are known the one that was meant, if it is not far from what was written."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name, [*known], 1, cutoff)), None)
+
+
+def label(owner: str, name: str, value: object) -> None:
+    """A name of the user's own, or None."""
+    if value is not None and not (isinstance(value, str) and value):
+        raise TypeError(f'{owner}({name}=) is a name, as in "support", not {told(value)}')
 
 
 def plain(owner: str, name: str, value: object, what: str) -> None:

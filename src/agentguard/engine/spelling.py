@@ -6,6 +6,8 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, cast, overload
 
+from agentguard.engine.arguments import closest
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -81,10 +83,8 @@ class Spelled(Generic[P, T]):
     def _foreign(self, keyword: str, known: list[str]) -> str:
         hint = self.policy.spellings.get(keyword)
         if hint is None:
-            import difflib
-
-            close = difflib.get_close_matches(keyword, known, 1)
-            hint = f"{close[0]}=" if close else f"one of {', '.join(known)}"
+            close = closest(keyword, known)
+            hint = f"{close}=" if close else f"one of {', '.join(known)}"
         return f"{self.name}() has no {keyword}=: write {hint}"
 
 

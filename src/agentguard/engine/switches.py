@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import threading
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
 from weakref import WeakSet
 
-from agentguard.engine.arguments import told
+from agentguard.engine.arguments import closest, told
 from agentguard.engine.order import CANONICAL
 
 if TYPE_CHECKING:
@@ -152,8 +151,8 @@ def _refuse_locked(policy: Policy) -> None:
 def _unknown(name: str) -> Exception:
     if name in CANONICAL or any(each.name == name for each in _live):
         return TypeError(_never(name))
-    close = difflib.get_close_matches(name, _REFUSING, 1)
-    meant = f" (did you mean {close[0]!r}?)" if close else ""
+    close = closest(name, _REFUSING)
+    meant = f" (did you mean {close!r}?)" if close else ""
     return ValueError(
         f"no policy that can be switched is named {name!r}{meant}: there are {', '.join(_REFUSING)}"
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from agentguard import events
 from agentguard.exporters.instruments import OTHER
 from agentguard.exporters.spending import Spending
+from agentguard.telling import circuit_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +22,6 @@ __all__ = ["OF_REQUESTS", "OF_WHAT_HAPPENS", "Counting"]
 
 _RESULTS: Final = {"fresh": "hit"}
 _MOST: Final = 1024  # combinations that are remembered
-_KEYED: Final = "one of several"
 _STATES: Final = ("closed", "half_open", "open")
 
 
@@ -139,7 +139,7 @@ class Counting:
     def circuit_moved(self, event: Moved, name: str) -> None:
         """Its new state; not of one of several that a key tells apart, which may be a user."""
         state = _MOVED[type(event)]
-        circuit = _KEYED if event.keyed else event.circuit
+        circuit = circuit_named(event)
         self.child("agentguard_circuit_transitions_total", circuit, state).inc()
         if not event.keyed:
             self.child("agentguard_circuit_state", circuit).set(_STATES.index(state))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from agentguard import events
+from agentguard.exporters.figures import figure
 from agentguard.exporters.masked import said, sent
 from agentguard.masking_calls.tracing import already_masked
 from agentguard.telling import in_words
@@ -163,11 +163,10 @@ class Run:
 
 def _figures(bill: Bill) -> dict[str, Any]:
     """Tokens and cost in LangSmith's words."""
-    usage, cost = bill.usage, None
+    usage = bill.usage
     if usage is None:
         return {}
-    with suppress(Warning):  # of a model without a price, where warnings are errors
-        cost = bill.cost
+    cost = figure(lambda: bill.cost)
     told: dict[str, Any] = {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard import events
 from agentguard.engine.trouble import trouble
+from agentguard.exporters.figures import figure
 from agentguard.exporters.gen_ai import answer
 from agentguard.exporters.gen_ai_content import content
 from agentguard.masking.masker import Masker
@@ -75,8 +76,7 @@ def end_attempt(known: AttemptSpan, record: AttemptRecord, ended: int) -> None:
             span.update_name(name)
         bill = record.bill
         if bill is not None and bill.counted:
-            with suppress(Warning):  # of a model without a price, where warnings are errors
-                attributes["agentguard.cost_usd"] = _number(bill.cost)
+            attributes["agentguard.cost_usd"] = _number(figure(lambda: bill.cost))
             attributes["agentguard.usage.estimated"] = bill.estimated or None
         if known.sent is not None and known.attempt is not None:
             with _untold("the content of a span"):
@@ -105,9 +105,8 @@ def end_call(call: CallSpans, record: CallRecord, ended: int) -> None:
             "agentguard.served_by": record.served_by,
             "agentguard.model": record.model,
             "agentguard.time_to_first_token": record.first_token if record.streamed else None,
+            "agentguard.cost_usd": _number(figure(lambda: record.cost)),
         }
-        with suppress(Warning):
-            attributes["agentguard.cost_usd"] = _number(record.cost)
         masker = _masker(record, call.known)
         with _untold("the context of a span"):
             attributes |= dict(_context(record.tags, masker))
@@ -177,8 +176,7 @@ def _told(event: events.Event, masker: Masker) -> dict[str, Any]:
             counts = cast("dict[str, int]", value)
             found |= {f"{name}.{kind}": count for kind, count in counts.items()}
     if isinstance(event, events.CacheHit):
-        with suppress(Warning):
-            found["agentguard.saved_usd"] = _number(event.saved)
+        found["agentguard.saved_usd"] = _number(figure(lambda: event.saved))
     if getattr(event, "keyed", False):
         for name, value in found.items():
             if isinstance(value, str):

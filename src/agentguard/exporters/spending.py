@@ -9,8 +9,9 @@ from its text, which takes milliseconds: that is left to the thread beside.
 from __future__ import annotations
 
 import functools
-from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from agentguard.exporters.figures import figure
 
 if TYPE_CHECKING:
     from agentguard.engine.bill import Bill
@@ -48,14 +49,13 @@ class Spending:
 
     def hit(self, name: str, hit: CacheHit) -> None:
         """What an answer from a cache saved."""
-        saved = hit.saved
+        saved = figure(lambda: hit.saved)
         if saved is not None and saved > 0:
             self._child("agentguard_saved_usd_total", name, "cache").inc(float(saved))
 
     def _spent(self, name: str, model: str, bill: Bill) -> None:
-        with suppress(Warning):  # of a model without a price, where warnings are errors
-            _ = bill.cost
-        usage, cost, saved = bill.usage, bill.cost, bill.saved
+        cost = figure(lambda: bill.cost)
+        usage, saved = bill.usage, bill.saved
         before = bill.replaces
         if before is not None and before.counted:
             # What was estimated may have been more: a counter keeps it.

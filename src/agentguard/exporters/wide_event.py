@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from agentguard import events
+from agentguard.exporters.figures import figure
+from agentguard.telling import circuit_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -182,10 +183,7 @@ def _tell_bills(told: dict[str, Any], bills: list[Bill]) -> None:
     estimated = sum(bill.estimated for bill in bills)
     if estimated:
         told["estimated"] = estimated
-    for bill in bills:
-        with suppress(Warning):  # of a model without a price, where warnings are errors
-            _ = bill.cost
-    costs = [bill.cost for bill in bills]
+    costs = figure(lambda: [bill.cost for bill in bills])
     priced = [cost for cost in costs if cost is not None]
     if priced:
         told["cost_usd"] = float(sum(priced))
@@ -220,21 +218,16 @@ def _take(name: str, of: str) -> Callable[[dict[str, Any], Any], None]:
 
 def _circuit(state: str) -> Callable[[dict[str, Any], Any], None]:
     def turned(told: dict[str, Any], event: Any) -> None:
-        told["circuit"], told["circuit_state"] = _named(event), state
+        told["circuit"], told["circuit_state"] = circuit_named(event), state
 
     return turned
-
-
-def _named(event: Any) -> str:
-    """The circuit's name; of one for each key, which may be a user or worse, only that it is one."""
-    return "one of several" if event.keyed else event.circuit
 
 
 def _circuit_rejected(told: dict[str, Any], event: events.CircuitRejected) -> None:
     if event.shadow:
         _would_refuse(told, "breaker")
     else:
-        told["circuit"], told["circuit_state"] = _named(event), "refused"
+        told["circuit"], told["circuit_state"] = circuit_named(event), "refused"
 
 
 def _rejected(told: dict[str, Any], event: events.Rejected) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextvars
 import sys
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from agentguard import events
-from agentguard.engine.arguments import count, number, seconds, told
+from agentguard.engine.arguments import count, label, number, seconds, told
 from agentguard.engine.chain import Policy
 from agentguard.engine.loop import in_loop
 from agentguard.engine.spelling import Bare
@@ -110,8 +110,7 @@ class Log(Policy):
         capture: bool | int = False,
         logger: Logger | None = None,
     ) -> None:
-        if name is not None and (not isinstance(cast("object", name), str) or not name):
-            raise TypeError(f'log(name=) is a name, as in "support", not {told(name)}')
+        label("log", "name", name)
         self.label = name
         self.sample = number("log", "sample", sample, "a part of the calls, as in 0.1")
         if not 0 <= sample <= 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, cast
 
-from agentguard.engine.arguments import told
+from agentguard.engine.arguments import label, told
 from agentguard.engine.chain import Policy
 from agentguard.engine.spelling import Bare
 from agentguard.exporters.counting import OF_REQUESTS, OF_WHAT_HAPPENS, Counting
@@ -90,8 +90,7 @@ class Metrics(Policy):
         models: Iterable[str] | None = None,
         targets: Iterable[str] | None = None,
     ) -> None:
-        if name is not None and (not isinstance(cast("object", name), str) or not name):
-            raise TypeError(f'metrics(name=) is a name, as in "support", not {told(name)}')
+        label("metrics", "name", name)
         self.label = name
         self.models = _listed("models", models)
         self.targets = _listed("targets", targets)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from agentguard import events
-from agentguard.engine.arguments import plain, told
+from agentguard.engine.arguments import closest, plain, told
 from agentguard.engine.chain import Policy
 from agentguard.engine.scope import Block, listening
 from agentguard.engine.spelling import Spelled
@@ -127,6 +126,6 @@ def _named(name: str) -> type[Event]:
     known = [each for each in events.__all__ if each != "Listener"]
     if name in known:
         return cast("type[Event]", getattr(events, name))
-    close = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {close[0]}" if close else f"there are {', '.join(known)}"
+    close = closest(name, known)
+    hint = f"did you mean {close}" if close else f"there are {', '.join(known)}"
     raise ValueError(f"on_event() knows no {name!r}: {hint}")

@@ -7,7 +7,7 @@ import operator
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from agentguard import events
-from agentguard.engine.arguments import told
+from agentguard.engine.arguments import label, told
 from agentguard.engine.call import Outcome
 from agentguard.engine.chain import Policy
 from agentguard.engine.reply import observe
@@ -93,8 +93,7 @@ class Trace(Policy):
     def __init__(
         self, *to: str | Tracer, name: str | None = None, capture: bool | None = None
     ) -> None:
-        if name is not None and (not isinstance(cast("object", name), str) or not name):
-            raise TypeError(f'trace(name=) is a name, as in "support", not {told(name)}')
+        label("trace", "name", name)
         if capture is not None and not isinstance(cast("object", capture), bool):
             raise TypeError(f"trace(capture=) is True or False, not {told(capture)}")
         self.label = name

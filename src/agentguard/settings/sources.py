@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+from agentguard.engine.arguments import closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -121,9 +122,9 @@ def _key(variable: str, name: str) -> str | None:
             raise ValueError(f"{variable}: {_unknown('key', key, SECTIONS[section])}")
         return f"{section}.{key}"
     known = [f"{each}_{key}" for each, keys in SECTIONS.items() for key in keys] + [*_ALONE]
-    close = difflib.get_close_matches(name, known, 1, 0.8)
+    close = closest(name, known, 0.8)
     if close:
-        meant = f"{PREFIX}{close[0].upper()}"
+        meant = f"{PREFIX}{close.upper()}"
         raise ValueError(f"{variable}: there is no such setting (did you mean {meant}?)")
     return None
 
@@ -176,6 +177,6 @@ def _told(error: ValidationError, given: Mapping[str, Set]) -> str:
 
 
 def _unknown(what: str, name: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    meant = f" (did you mean {close[0]!r}?)" if close else ""
+    close = closest(name, known)
+    meant = f" (did you mean {close!r}?)" if close else ""
     return f"there is no {what} {name!r}{meant}: there are {', '.join(known)}"

@@ -19,9 +19,9 @@ Every fault also takes the keywords of an answer (`Options`): `chunks`, `tools`,
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack, cast, get_args
 
+from agentguard.engine.arguments import closest
 from agentguard.testing.provider.answer import Answer, Options
 
 if TYPE_CHECKING:
@@ -278,8 +278,8 @@ def _check_value(what: str, value: str, known: Collection[str]) -> None:
 
 
 def _suggest(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]}?" if close else f"; it knows: {', '.join(known)}"
+    close = closest(name, known)
+    return f"; did you mean {close}?" if close else f"; it knows: {', '.join(known)}"
 
 
 def _call(name: str, first: tuple[object, ...], options: object) -> str:
