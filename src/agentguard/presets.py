@@ -46,50 +46,10 @@ _ALIASES: Final = {
     "internal": "internal_tool",
 }
 
-_COMMON: Final[Mapping[str, Any]] = {
-    "deadline.enabled": True,
-    "deadline.seconds": 120.0,
-    "metrics.enabled": True,
-    "log.enabled": True,
-    "log.sample": 1.0,
-    "log.slow": 10.0,
-    "log.capture": False,
-    "trace.enabled": True,
-    "trace.capture": False,
-    "validate_input.enabled": True,
-    "validate_input.max_chars": 400_000,
-    "validate_input.max_tokens": None,
-    "mask_pii.enabled": True,
-    "mask_pii.restore": True,
-    "mask_pii.on_error": "closed",
-    "cache.enabled": True,
-    "cache.ttl": "1h",
-    "cache.when": "repeatable",
-    "cache.store": None,
-    "budget.enabled": True,
-    "budget.usd_per_day": None,
-    "budget.tokens_per_day": None,
-    "budget.store": None,
-    "budget.scope": None,
-    "fallback.enabled": True,
-    "fallback.model": None,
-    "retry.enabled": True,
-    "retry.attempts": 3,
-    "retry.within": 300.0,
-    "retry.max_retry_after": 120.0,
-    "breaker.enabled": True,
-    "breaker.fail_max": 5,
-    "breaker.reset_timeout": 60.0,
-    "timeout.enabled": True,
-    "timeout.seconds": 60.0,
-    "timeout.thread": False,
-    "prompt_cache.enabled": False,
-}
-_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "production": _COMMON,
-    "staging": {**_COMMON, "budget.scope": "process", "budget.usd_per_day": 20.0},
+_DIFFERENCES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "production": {},
+    "staging": {"budget.scope": "process", "budget.usd_per_day": 20.0},
     "development": {
-        **_COMMON,
         "metrics.enabled": False,
         "log.capture": True,
         "cache.enabled": False,
@@ -99,7 +59,6 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "breaker.enabled": False,
     },
     "internal_tool": {
-        **_COMMON,
         "deadline.seconds": 300.0,
         "cache.ttl": "24h",
         "cache.when": "all",
@@ -107,6 +66,7 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "budget.usd_per_day": 5.0,
     },
 }
+"""From the defaults of `settings.schema`, which are production's."""
 
 _told: set[str] = set()
 
@@ -329,7 +289,7 @@ _KEYS: Final = {
 
 def _made(kind: str, given: Mapping[str, Any]) -> Preset:
     arguments = {_KEYS.get(key, key): value for key, value in given.items() if key != "registry"}
-    values = resolved(kind, PRESETS, _DEFAULTS[kind], arguments)
+    values = resolved(kind, PRESETS, _DIFFERENCES[kind], arguments)
     begin()  # what the file switches holds from the start
     stack = _Stack(kind, values, given["registry"])
     return Preset(*stack.policies(), kind=kind, values=values)

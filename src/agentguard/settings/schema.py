@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-__all__ = ["MODES", "SECTIONS", "Settings"]
+__all__ = ["DEFAULTS", "SECTIONS", "Settings"]
 
 
 def _number(value: object) -> object:
@@ -39,7 +39,7 @@ class _Trace(_Section):
 
 
 class _ValidateInput(_Section):
-    max_chars: Count = 1
+    max_chars: Count = 400_000
     max_tokens: Count | None = None
 
 
@@ -85,8 +85,12 @@ class _Deadline(_Section):
     seconds: Positive = 120.0
 
 
+class _PromptCache(_Section):
+    enabled: bool = False
+
+
 class Settings(BaseModel):
-    """All that can be set: a section for each policy of a preset."""
+    """All that can be set, with its defaults: a section for each policy of a preset."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -104,7 +108,7 @@ class Settings(BaseModel):
     retry: _Retry = _Retry()
     breaker: _Breaker = _Breaker()
     timeout: _Timeout = _Timeout()
-    prompt_cache: _Section = _Section()
+    prompt_cache: _PromptCache = _PromptCache()
 
 
 SECTIONS: dict[str, tuple[str, ...]] = {
@@ -114,4 +118,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 }
 """The keys of each section."""
 
-MODES = ("on", "shadow", "off")
+DEFAULTS: dict[str, Any] = {
+    f"{section}.{key}": value
+    for section, values in Settings().model_dump(include=set(SECTIONS)).items()
+    for key, value in values.items()
+}
+"""What holds where nobody says otherwise, by key as in "retry.attempts"."""

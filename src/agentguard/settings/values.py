@@ -46,7 +46,7 @@ class Value(NamedTuple):
 def resolved(
     preset: str,
     presets: tuple[str, ...],
-    defaults: Mapping[str, Any],
+    differences: Mapping[str, Any],
     arguments: Mapping[str, Any],
 ) -> dict[str, Value]:
     """What holds: an argument before the environment, that before the file, that before the default.
@@ -54,12 +54,15 @@ def resolved(
     Args:
         preset: its name.
         presets: the names of all, whose sections the file may have.
-        defaults: by key, as in "retry.attempts".
+        differences: its own defaults, by key, as in "retry.attempts"; of all others the schema's hold.
         arguments: by key; None is one that was not given.
 
     Raises:
         ValueError: names what was set wrong, and where.
     """
+    from agentguard.settings.schema import DEFAULTS
+
+    defaults = {**DEFAULTS, **differences}
     given = {key: Set(key, value, "default") for key, value in defaults.items()}
     file = from_file(presets)
     if file is not None:
