@@ -304,3 +304,15 @@ def test_a_deadline_bounds_all_attempts() -> None:
     with FakeRuntime() as time, pytest.raises(ConnectionError):
         ask("?")
     assert all(each <= 1 for each in calls)
+
+
+def test_a_preset_without_its_parentheses_is_refused() -> None:
+    """The callable would be its name."""
+
+    def ask(question: str) -> str:
+        return question
+
+    with pytest.raises(TypeError, match=r"write presets\.production\(\) with its parentheses"):
+        ag.presets.production(ask)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r'production\(name=\) is a name, as in "support", not '):
+        ag.presets.production(3)  # type: ignore[arg-type]
