@@ -26,6 +26,8 @@ NEEDS = {
     "test_mask_streams_in.py": "langchain-core",
     "test_pickling.py": "openai",
     "test_preset_clients.py": "openai",
+    "test_preset_google.py": "google-genai",
+    "test_preset_langchain.py": "langchain-openai",
     "test_metrics_processes.py": "gunicorn",
     "test_prefork.py": "gunicorn",
     "test_langchain_middleware.py": "langchain",
