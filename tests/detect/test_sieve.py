@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agentguard.detect import sieve
 from agentguard.detect.builtin import finders
-from agentguard.detect.scan import resolved
+from agentguard.detect.scan import resolved, rules_out
 from agentguard.detect.view import view
 from benchmarks.pii import corpus
 
@@ -123,3 +123,21 @@ PIECES = st.lists(
 def test_whatever_stands_around_a_value_it_is_shown(engine, pieces):
     """Values in any company, hidden or not, lie in lines that are shown."""
     assert not missed(QUIET + " ".join(pieces) + "\n" + QUIET)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(texts=st.lists(PIECES.map(" ".join), max_size=5), quiet=st.sampled_from([0, 60, 70]))
+def test_texts_that_are_ruled_out_together_hold_nothing(engine, texts, quiet):
+    """One look at several texts, or at each of long ones, hides none that has a line to be shown."""
+    texts = [*texts, QUIET * quiet]
+    assert not (rules_out(texts) and any(map(sieve.stretches, texts)))
+
+
+def test_quiet_texts_are_ruled_out_together(engine):
+    """Messages without a sign are not looked through by detectors, however many there are."""
+    assert rules_out([QUIET, "jane", ""])
+    assert rules_out([QUIET] * 200)
+    assert not rules_out([QUIET, "jane@example.com"])
+    assert not rules_out([QUIET] * 200 + ["jane@example.com"])

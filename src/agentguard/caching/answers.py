@@ -12,7 +12,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from agentguard.caching.layouts import Unreadable
-from agentguard.caching.parts import Parts
+from agentguard.caching.parts import Parts, encode
 from agentguard.caching.recording import Recording
 from agentguard.caching.types import Known
 from agentguard.caching.wanted import wanted
@@ -249,7 +249,7 @@ def _larger(body: bytes) -> bytes:
 def _write_about(about: About) -> bytes:
     model, usage, *rest = about
     figures = None if usage is None else [getattr(usage, name) for name in _FIGURES]
-    return json.dumps([model, figures, *rest], separators=(",", ":")).encode()
+    return encode([model, figures, *rest]).encode("utf-8", "surrogatepass")
 
 
 def _read_about(head: bytes) -> About:

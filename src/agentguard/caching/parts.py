@@ -21,7 +21,7 @@ from agentguard.caching.types import Known, can_be_stored
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Parts", "Taking"]
+__all__ = ["Parts", "Taking", "encode"]
 
 _TEXT: Final = {str}
 _FLOAT: Final = {float}
@@ -66,7 +66,8 @@ _TAKEN: Final[Mapping[type, tuple[str, Callable[[Any], Any]]]] = {
     Decimal: ("Decimal", lambda value: [str(value)]),
     uuid.UUID: ("UUID", lambda value: [value.hex]),
 }
-_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""`json.dumps` would make an encoder each time."""
 
 
 class Parts:
@@ -114,7 +115,7 @@ class Parts:
         found = self._layouts.get(look)
         if found is None:
             told = {"is": look} if isinstance(look, str) else self.taker(look[0])[0] | layout(look)
-            found = _encode(told)
+            found = encode(told)
             _remember(self._layouts, look, found)
         return found
 
@@ -166,7 +167,7 @@ class Taking:
             TypeError: there is a type in it that cannot be stored.
         """
         try:
-            return _encode(self.plain(value))
+            return encode(self.plain(value))
         except RecursionError:
             raise TypeError("it is nested too deeply, or holds itself") from None
         except ValueError:

@@ -26,13 +26,18 @@ Part = tuple[str, list[Found]]
 """A part of the text, and what is in it; places are counted from its beginning."""
 
 
-def rules_out(text: str) -> bool:
-    """Whether nothing that is built in finds anything in a text, by its signs alone.
+def rules_out(texts: Sequence[str]) -> bool:
+    """Whether nothing that is built in finds anything in these texts, by their signs alone.
 
     Args:
-        text: the whole. Of a long one it is not known.
+        texts: each whole. Of a long one it is not known.
     """
-    return len(text) <= cuts.LONGEST and not stretches(text)
+    lines = "\n".join(
+        texts
+    )  # a sign stands in a line: those of several texts are looked for at once
+    if len(lines) <= cuts.LONGEST:
+        return not stretches(lines)
+    return all(len(text) <= cuts.LONGEST and not stretches(text) for text in texts)
 
 
 class Scan:

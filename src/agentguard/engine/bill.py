@@ -334,15 +334,13 @@ def _settled(readings: list[Reading], *, completed: bool) -> bool:
 
 def cost_of(attempt: Attempt, usage: Usage, asked: str | None) -> Decimal | None:
     """What an attempt cost that used this; None, told of as by a bill, where no price is known."""
-    from agentguard.tokens.prices import price
-
     call = attempt.call
     seen = call.target.endpoint
     model = attempt.model or asked
     if model is None:
         return None
     tier = _readings(attempt)[-1].tier
-    cost = price(model, usage, seen.provider, base_url=seen.base_url, service_tier=tier)
+    cost = price_at(clock.now().time(), model, usage, seen.provider, seen.base_url, tier)
     if cost is None:
         record = attempt.record or AttemptRecord(
             call.target.name, call.number, call.wait, attempt.started

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from agentguard.detect import Found
@@ -68,21 +70,21 @@ class Finder:
             yield part[skip:], moved
             skip = 0
 
-    def rules_out(self, text: str, label: str | None = None) -> bool:
-        """Whether a look at its signs is enough to know that nothing is in a text: most have none.
+    def rules_out(self, texts: Iterable[tuple[str, str | None]]) -> bool:
+        """Whether one look for signs is enough to know that nothing is in texts: most have none.
 
         Args:
-            text: the whole.
-            label: the name of the field that it stands in.
+            texts: each whole, and the name of the field that it stands in.
         """
-        from agentguard.detect.scan import rules_out
-
         if self._detectors:
             return False
         try:
-            return rules_out(f"{label}: {text}" if label else text)
+            none: bool = _scan().rules_out(
+                [f"{label}: {text}" if label else text for text, label in texts]
+            )
         except Exception:
             return False  # a search fails in the same way, and tells of it
+        return none
 
     def search(self) -> Search:
         """A search of one text that arrives in pieces."""
@@ -126,9 +128,7 @@ class Search:
         yield from self._told(self._scan.flush())
 
     def _begin(self) -> None:
-        from agentguard.detect.scan import Scan
-
-        self._scan = Scan(self._entities, self._guarded)
+        self._scan = _scan().Scan(self._entities, self._guarded)
 
     def _told(self, parts: Iterator[Part]) -> Iterator[Part]:
         failed = ""
@@ -148,6 +148,11 @@ class Search:
             rest, self._pending = self._pending, ""
             self._begin()
             yield rest, []
+
+
+@functools.cache  # an import statement takes as long as the rest of looking for signs
+def _scan() -> Any:
+    return importlib.import_module("agentguard.detect.scan")
 
 
 class _Guarded:

@@ -276,10 +276,9 @@ def _takes_long(call: CallRecord) -> bool:
 
 def _join_trace(call: CallRecord) -> None:
     """Note the span that OpenTelemetry has open, for a line that is found by it."""
-    if "opentelemetry.trace" not in sys.modules:
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None:
         return
-    from opentelemetry import trace
-
     span = trace.get_current_span().get_span_context()
     if span.is_valid:
         call.trace, call.span = f"{span.trace_id:032x}", f"{span.span_id:016x}"
