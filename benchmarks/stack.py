@@ -7,8 +7,7 @@ one guarded call. Of the time 28 % goes to events (the log line 18 %, half of it
 metrics 13 %), a quarter each to budget and cache, a tenth to masking. Each policy by itself costs
 half of what it costs in the stack. What is done twice for one attempt, and could be done once: its
 price (by the budget and by the bill), reading the answer's usage and model, walking
-through the texts of the request (limits, masks, the log's characters), JSON encoders, plans of
-arguments.
+through the texts of the request (limits, masks, the log's characters), plans of arguments.
 """
 
 from __future__ import annotations

@@ -20,10 +20,12 @@ from agentguard import (
     events,
     fallback,
     guard,
+    on_event,
     prices,
     report,
     retry,
     timeout,
+    usage,
 )
 from agentguard.policies.budget import Budget
 from agentguard.stores.ledger import StoreUnavailable
@@ -402,6 +404,27 @@ def test_a_model_without_a_price() -> None:
     policy = budget(usd=1)
     policy(ask)(model="mine")
     assert spent(policy) == (Decimal("0.00011"), 0)
+
+
+def test_what_a_budget_books_and_a_report_tells_is_one_figure() -> None:
+    """Also where an answer names no model, and others of the same callable did; told once."""
+    answers = [answer(), answer(model="")]
+    policy = budget(usd=1)
+    ask = policy(lambda: answers.pop(0))
+    with usage() as u:
+        ask()
+        ask()
+    assert u.cost == spent(policy)[0] > 0
+    assert u.by("model")[MODEL].requests == 2
+
+    heard: list[events.Event] = []
+    strange = guard(on_event(events.Unpriced, heard.append), budget(usd=1, unpriced="pass"))(
+        lambda model: answer(model=model)
+    )
+    with usage() as u, pytest.warns(UserWarning, match="no price is known"):
+        strange(model="mine")
+    assert u.cost is None
+    assert len(heard) == 1
 
 
 @unary_shapes

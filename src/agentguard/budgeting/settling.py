@@ -9,8 +9,7 @@ from agentguard import events
 from agentguard.budgeting.charge import Part
 from agentguard.budgeting.limits import amount_of, figure
 from agentguard.budgeting.standing import Threshold
-from agentguard.engine.bill import Bill, cost_of
-from agentguard.engine.records import AttemptRecord
+from agentguard.engine.call import Outcome
 from agentguard.engine.trouble import trouble
 from agentguard.errors import Timeout
 from agentguard.providers.failures import classify
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from agentguard.budgeting.charge import Charge
-    from agentguard.engine.call import Attempt, Outcome
-    from agentguard.errors import Kind
+    from agentguard.engine.call import Attempt
     from agentguard.stores.ledger import Settled
 
 __all__ = ["give_back", "settle", "settle_late"]
@@ -43,13 +41,13 @@ def settle(charge: Charge, attempt: Attempt, outcome: Outcome) -> Awaitable[None
     if outcome.kind == "completed":
         if not (budget.looks or attempt.nested):
             parts = charge.close()
-            return _done(charge, functools.partial(_settle, charge, attempt, parts, _UNREAD))
+            return _done(charge, functools.partial(_settle, charge, outcome, parts, _UNREAD))
         usage = attempt.usage
         if usage is not None:
             parts = charge.close()
             if not attempt.nested:
                 budget.learn(attempt, charge.demand.model, usage)
-            return _done(charge, functools.partial(_settle, charge, attempt, parts, usage))
+            return _done(charge, functools.partial(_settle, charge, outcome, parts, usage))
     error = outcome.error
     kind = None if error is None else classify(error).kind
     reading = attempt.reading
@@ -64,7 +62,7 @@ def settle(charge: Charge, attempt: Attempt, outcome: Outcome) -> Awaitable[None
     begun = charge.meter is not None  # its first item came, and perhaps was cut
     if begun or reading.content or reading.usage is not None or attempt.recorded:
         size = charge.demand.input + sum(map(len, reading.parts))
-        work = functools.partial(_estimate, charge, attempt, parts, outcome, kind)
+        work = functools.partial(_estimate, charge, attempt, parts, outcome)
         return _done(charge, work, short=size <= _SHORT)
     booked: Callable[[Part], int] = _request_alone
     if not charge.granted or kind in _REFUSED:
@@ -82,7 +80,7 @@ def settle_late(charge: Charge, attempt: Attempt) -> None:
         if usage is None:
             _tell(charge, _book(charge, parts, _everything))
         else:
-            _tell(charge, _settle(charge, attempt, parts, usage))
+            _tell(charge, _settle(charge, Outcome("completed", None, attempt), parts, usage))
 
 
 async def give_back(charge: Charge) -> None:
@@ -113,10 +111,11 @@ async def _away(charge: Charge, work: Callable[[], list[Threshold]]) -> None:
         await blocking(_tell, charge, crossed)
 
 
-def _settle(charge: Charge, attempt: Attempt, parts: list[Part], usage: Usage) -> list[Threshold]:
+def _settle(charge: Charge, outcome: Outcome, parts: list[Part], usage: Usage) -> list[Threshold]:
     """Book what was used; what has no part any more is booked all the same."""
     budget, nothing = charge.budget, charge.demand.nothing
-    dollars = cost_of(attempt, usage, charge.demand.model) if budget.counts_money else None
+    bill = outcome.bill if budget.counts_money else None
+    dollars = None if bill is None else bill.price(usage)
     if not parts and not budget.store_down:
         parts = _unreserved(charge)
 
@@ -130,21 +129,19 @@ def _settle(charge: Charge, attempt: Attempt, parts: list[Part], usage: Usage) -
 
 
 def _estimate(
-    charge: Charge, attempt: Attempt, parts: list[Part], outcome: Outcome, kind: Kind | None
+    charge: Charge, attempt: Attempt, parts: list[Part], outcome: Outcome
 ) -> list[Threshold]:
     """Book an answer that was cut, or came without figures."""
-    record = AttemptRecord(attempt.call.target.name, attempt.call.number, 0.0, attempt.started)
-    record.model, record.kind = outcome.model or charge.demand.model, kind
-    bill = Bill(attempt, record, completed=outcome.kind == "completed")
-    usage = bill.usage
+    bill = outcome.bill
+    usage = None if bill is None else bill.usage
     seen = 0 if charge.meter is None else charge.meter.count()
     if usage is None:
         if attempt.nested:
             return _book(charge, parts, _nothing)
         usage = Usage(charge.demand.input, max(_counted(charge, attempt), seen))
-    if bill.estimated and seen > usage.output_tokens:
+    elif bill is not None and bill.estimated and seen > usage.output_tokens:
         usage = usage + Usage(0, seen - usage.output_tokens)
-    return _settle(charge, attempt, parts, usage)
+    return _settle(charge, outcome, parts, usage)
 
 
 def _unreserved(charge: Charge) -> list[Part]:

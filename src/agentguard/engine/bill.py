@@ -13,22 +13,22 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard.engine import clock
-from agentguard.engine.records import AttemptRecord
 from agentguard.engine.trouble import trouble
+from agentguard.providers.failures import classify
 from agentguard.providers.usage import Usage
 from agentguard.tokens.prices import price_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from agentguard.engine.call import Attempt, Call
-    from agentguard.engine.records import CallRecord
+    from agentguard.engine.call import Attempt, Call, Outcome
+    from agentguard.engine.records import AttemptRecord, CallRecord
     from agentguard.engine.scope import Scope
     from agentguard.errors import Kind
     from agentguard.events import CacheHit
     from agentguard.providers.shapes import Reading
 
-__all__ = ["Bill", "Figures", "cost_of", "forget_warnings", "request_of"]
+__all__ = ["Bill", "Figures", "forget_warnings", "request_of"]
 
 _FREE: Final[frozenset[Kind]] = frozenset(
     {
@@ -60,7 +60,7 @@ class Bill:
     """What one attempt used and what it cost.
 
     Attributes:
-        model: that served, or else the one that was asked for.
+        model: that served, or else the one that was asked for, or else the one that is likely to.
         counted: it asked a model itself; of an attempt that only surrounds other guarded calls, and
             of a tool, False.
         estimated: its figures are an estimate: the answer was cut, or came without figures.
@@ -87,16 +87,18 @@ class Bill:
         "replaces",
     )
 
-    def __init__(self, attempt: Attempt, record: AttemptRecord, *, completed: bool) -> None:
+    def __init__(self, attempt: Attempt, outcome: Outcome) -> None:
         call, endpoint = attempt.call, attempt.call.target.endpoint
         asks = not (attempt.nested or call.target.tool)
-        told = attempt.usage
+        told, completed = attempt.usage, outcome.kind == "completed"
         readings = _readings(attempt)
-        self.replaces = record.bill
+        record = attempt.record
+        self.replaces = None if record is None else record.bill
         asked = call.kwargs.get("model")
-        self.model = record.model or (asked if isinstance(asked, str) else endpoint.model)
+        asked = asked if isinstance(asked, str) else endpoint.model
+        self.model = outcome.model or asked or attempt.likely
         self.counted = asks or told is not None
-        self.known = told is not None or not asks or (not completed and record.kind in _FREE)
+        self.known = told is not None or not asks or _was_free(outcome)
         self.estimated = False
         self._usage: Usage | None = told
         self._unsettled: list[Reading] | None = None
@@ -110,8 +112,8 @@ class Bill:
         self._priced = False
         self._cost: Decimal | None = None
         self._saved = Decimal(0)
-        self._tell: Callable[[str], None] | None = functools.partial(
-            _tell, call.scope, call.record, record
+        self._tell: Callable[[], None] | None = functools.partial(
+            _tell, call.scope, call.record, record, str(self.model)
         )
 
     @property
@@ -129,10 +131,24 @@ class Bill:
             with _lock:
                 if not self._priced:
                     self._price()
-                tell, self._tell = self._tell, None
-            if self._cost is None and self._usage is not None and tell is not None:
-                tell(str(self.model))
+        if self._cost is None and self._usage is not None:
+            self._unpriced()
         return self._cost
+
+    def price(self, usage: Usage) -> Decimal | None:
+        """US dollars for this usage, for whoever knows better what was used; None likewise.
+
+        Args:
+            usage: of the same attempt.
+        """
+        if self.model is None:
+            return None
+        if usage is self._usage:
+            return self.cost
+        cost = self._of(usage)
+        if cost is None:
+            self._unpriced()
+        return cost
 
     @property
     def saved(self) -> Decimal:
@@ -149,17 +165,26 @@ class Bill:
             self._unsettled = self._request = None
 
     def _price(self) -> None:
-        usage, model = self.usage, self.model
-        self._priced = True
+        usage = self.usage
         if usage is None:
             self._cost = Decimal(0) if self.known else None
-        elif model is not None:
-            seller = self._provider, self._base_url, self._tier
-            self._cost = price_at(self._at, model, usage, *seller)
+        else:
+            self._cost = self._of(usage)
             if self._cost is not None and (usage.cached_tokens or usage.cache_write_tokens):
-                uncached = Usage(usage.input_tokens, usage.output_tokens)
-                plain = price_at(self._at, model, uncached, *seller)
+                plain = self._of(Usage(usage.input_tokens, usage.output_tokens))
                 self._saved = Decimal(0) if plain is None else plain - self._cost
+        self._priced = True
+
+    def _of(self, usage: Usage) -> Decimal | None:
+        if self.model is None:
+            return None
+        return price_at(self._at, self.model, usage, self._provider, self._base_url, self._tier)
+
+    def _unpriced(self) -> None:
+        with _lock:
+            tell, self._tell = self._tell, None
+        if tell is not None:
+            tell()
 
     def __repr__(self) -> str:
         return f"<bill of {self.model}>"
@@ -332,21 +357,10 @@ def _settled(readings: list[Reading], *, completed: bool) -> bool:
     )
 
 
-def cost_of(attempt: Attempt, usage: Usage, asked: str | None) -> Decimal | None:
-    """What an attempt cost that used this; None, told of as by a bill, where no price is known."""
-    call = attempt.call
-    seen = call.target.endpoint
-    model = attempt.model or asked
-    if model is None:
-        return None
-    tier = _readings(attempt)[-1].tier
-    cost = price_at(clock.now().time(), model, usage, seen.provider, seen.base_url, tier)
-    if cost is None:
-        record = attempt.record or AttemptRecord(
-            call.target.name, call.number, call.wait, attempt.started
-        )
-        _tell(call.scope, call.record, record, model)
-    return cost
+def _was_free(outcome: Outcome) -> bool:
+    """Whether an attempt failed before any work was done."""
+    error = outcome.error
+    return error is not None and classify(error).kind in _FREE
 
 
 def request_of(call: Call) -> Any:
@@ -389,11 +403,11 @@ def _count(thing: Any, model: str) -> int:
         return 0
 
 
-def _tell(scope: Scope, call: CallRecord | None, attempt: AttemptRecord, model: str) -> None:
+def _tell(scope: Scope, call: CallRecord | None, attempt: AttemptRecord | None, model: str) -> None:
     from agentguard import events
     from agentguard.engine.call import announce
 
-    if call is not None:
+    if call is not None and attempt is not None:
         announce(scope, call, events.Unpriced(call, attempt, model))
     if model not in _warned:
         _warned.add(model)

@@ -233,6 +233,7 @@ class Attempt:
         metered: whether its stream was asked for usage that its caller did not ask for.
         nested: whether guarded calls were made inside it, which ask the model in its place.
         told_inside: whether a guarded call made inside it has told its usage, which then is its own.
+        likely: the model that answers by all that a policy knows, where nobody names one, or None.
         looked_at: whether anybody has asked for `reading`, perhaps before there was an answer.
         items: who sees each item of its stream, or None.
         around: what is set around each step of its target, or None.
@@ -247,6 +248,7 @@ class Attempt:
         "call",
         "first",
         "items",
+        "likely",
         "looked_at",
         "metered",
         "nested",
@@ -262,6 +264,7 @@ class Attempt:
         self.call = call
         self.started = clock.monotonic()
         self.first: float | None = None
+        self.likely: str | None = None
         self.value: Any = None
         self.record: AttemptRecord | None = None
         self.recorded: list[Reading] | None = None
@@ -387,7 +390,7 @@ class Attempt:
         if record is not None:
             record.model = self.model
             if self._ended:  # else its end, which is near, tells of this too
-                record.bill = Bill(self, record, completed=True)
+                record.bill = Outcome("completed", None, self).bill
             self.call.emit(events.LateResult, record)
 
     async def end(self, outcome: Outcome, *, wait: bool = True) -> None:
@@ -440,7 +443,7 @@ class Attempt:
             record.kind, record.status = failure.kind, failure.status
             record.error = type(outcome.error).__name__
             record.request_id = failure.request_id or record.request_id
-        record.bill = Bill(self, record, completed=outcome.kind == "completed")
+        record.bill = outcome.bill
         self.call.emit(events.AttemptEnded, record)
 
 
@@ -453,7 +456,7 @@ class Outcome:
         attempt: whose answer it was, None when no attempt was reached.
     """
 
-    __slots__ = ("attempt", "error", "kind")
+    __slots__ = ("_bill", "attempt", "error", "kind")
 
     def __init__(
         self, kind: OutcomeKind, error: BaseException | None, attempt: Attempt | None
@@ -461,6 +464,7 @@ class Outcome:
         self.kind: OutcomeKind = kind
         self.error = error
         self.attempt = attempt
+        self._bill: Bill | None = None
 
     def __repr__(self) -> str:
         return f"<outcome {self.kind}>"
@@ -480,6 +484,13 @@ class Outcome:
     def usage(self) -> Usage | None:
         """The provider's figures, None when it sent none."""
         return None if self.attempt is None else self.attempt.usage
+
+    @property
+    def bill(self) -> Bill | None:
+        """What the attempt used and what that cost, one for all who ask; None where none was reached."""
+        if self._bill is None and self.attempt is not None:
+            self._bill = Bill(self.attempt, self)
+        return self._bill
 
     @property
     def first_token(self) -> float | None:

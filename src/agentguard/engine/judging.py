@@ -7,18 +7,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from agentguard.engine.arguments import told
-from agentguard.engine.bill import Bill
 from agentguard.engine.gate import Window, gated
 from agentguard.engine.marks import leave_partial
-from agentguard.engine.records import AttemptRecord
 from agentguard.engine.verdict import Finding, Then, reask, refusal, replace, stop
 from agentguard.errors import OutputRejected, Partial
-from agentguard.providers.failures import classify
 from agentguard.providers.feedback import with_feedback
 from agentguard.providers.shapes import OPAQUE, Reading, shape_of
 from agentguard.providers.visible import Replacing, aside
 
 if TYPE_CHECKING:
+    from agentguard.engine.bill import Bill
     from agentguard.engine.call import Attempt, Call, Outcome
     from agentguard.engine.chain import Next, Policy
     from agentguard.engine.reply import Reply, Source
@@ -224,15 +222,8 @@ class _Spent:
         attempt.on_end(self._book)
 
     def _book(self, outcome: Outcome) -> None:
-        attempt = outcome.attempt
-        if attempt is None:
-            return
-        call = attempt.call
-        record = AttemptRecord(call.target.name, call.number, call.wait, attempt.started)
-        record.model = outcome.model
-        if outcome.error is not None:
-            record.kind = classify(outcome.error).kind
-        self._bills.append(Bill(attempt, record, completed=outcome.kind == "completed"))
+        if outcome.bill is not None:
+            self._bills.append(outcome.bill)
 
     def over(self, then: reask) -> str | None:
         """Why the model is not asked again, or None."""

@@ -168,7 +168,7 @@ class Log(Policy):
             return "debug"
         if call.outcome == "failed" and call.kind not in _NO_FAULT:
             return "warning" if call.kind in _REFUSED else "error"
-        fell_back = any(isinstance(each, events.FellBack) for each in call.events)
+        fell_back = events.FellBack in map(type, call.events)
         return "warning" if fell_back and call.outcome == "completed" else "info"
 
     def _wanted(self, call: CallRecord, level: Level) -> bool:
