@@ -26,7 +26,7 @@ class Taken:
 class Reference:
     """One account. Times that it is asked for never go back."""
 
-    since: int = 0
+    since: int = -(2**53)  # near the epoch a rolling window has begun before it
     leases: dict[str, Taken] = field(default_factory=dict)
     grants: list[tuple[int, int]] = field(default_factory=list)
     told: dict[int, int] = field(default_factory=dict)
