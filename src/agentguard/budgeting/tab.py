@@ -42,7 +42,7 @@ class Tab:
         if call.scope.attempt is not None and not call.target.tool:
             await self._take_over(attempt)
         model = budget.model_of(call)
-        attempt.likely = model
+        attempt.likely = model or attempt.likely
         charge = Charge(budget, call, model, self.purse or budget.ledger)
         self._charges[attempt] = charge
         attempt.on_end(functools.partial(self._ended, charge))
