@@ -6,7 +6,6 @@ of an attempt, on its caller's event loop, is not the place for that.
 
 from __future__ import annotations
 
-import functools
 import threading
 import warnings
 from decimal import Decimal
@@ -19,7 +18,7 @@ from agentguard.providers.usage import Usage
 from agentguard.tokens.prices import price_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from agentguard.engine.call import Attempt, Call, Outcome
     from agentguard.engine.records import AttemptRecord, CallRecord
@@ -50,6 +49,7 @@ _FREE: Final[frozenset[Kind]] = frozenset(
 )
 """Failures before any work was done, where nothing of an answer has arrived."""
 
+_NOTHING: Final = Decimal(0)
 _REQUESTS: Final = ("messages", "input", "contents", "prompt")
 
 _lock: Final = threading.RLock()  # one for the process: it is taken once an attempt
@@ -76,8 +76,8 @@ class Bill:
         "_provider",
         "_request",
         "_saved",
-        "_tell",
         "_tier",
+        "_told_to",
         "_unsettled",
         "_usage",
         "counted",
@@ -111,9 +111,11 @@ class Bill:
         self._at = clock.now().time()
         self._priced = False
         self._cost: Decimal | None = None
-        self._saved = Decimal(0)
-        self._tell: Callable[[], None] | None = functools.partial(
-            _tell, call.scope, call.record, record, str(self.model)
+        self._saved = _NOTHING
+        self._told_to: tuple[Scope, CallRecord | None, AttemptRecord | None] | None = (
+            call.scope,
+            call.record,
+            record,
         )
 
     @property
@@ -167,12 +169,12 @@ class Bill:
     def _price(self) -> None:
         usage = self.usage
         if usage is None:
-            self._cost = Decimal(0) if self.known else None
+            self._cost = _NOTHING if self.known else None
         else:
             self._cost = self._of(usage)
             if self._cost is not None and (usage.cached_tokens or usage.cache_write_tokens):
                 plain = self._of(Usage(usage.input_tokens, usage.output_tokens))
-                self._saved = Decimal(0) if plain is None else plain - self._cost
+                self._saved = _NOTHING if plain is None else plain - self._cost
         self._priced = True
 
     def _of(self, usage: Usage) -> Decimal | None:
@@ -182,9 +184,9 @@ class Bill:
 
     def _unpriced(self) -> None:
         with _lock:
-            tell, self._tell = self._tell, None
-        if tell is not None:
-            tell()
+            told_to, self._told_to = self._told_to, None
+        if told_to is not None:
+            _tell(*told_to, str(self.model))
 
     def __repr__(self) -> str:
         return f"<bill of {self.model}>"
@@ -349,12 +351,14 @@ def _readings(attempt: Attempt) -> list[Reading]:
 
 def _settled(readings: list[Reading], *, completed: bool) -> bool:
     """Whether what was told is final, or nothing has arrived that could have cost anything."""
-    return all(
-        completed or each.finished
-        if each.usage is not None
-        else not (each.content or (each.model is not None and each.error is None))
-        for each in readings
-    )
+    for each in readings:
+        if each.usage is not None:
+            settled = completed or each.finished
+        else:
+            settled = not (each.content or (each.model is not None and each.error is None))
+        if not settled:
+            return False
+    return True
 
 
 def _was_free(outcome: Outcome) -> bool:
