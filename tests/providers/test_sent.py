@@ -9,7 +9,7 @@ import functools
 import io
 import json
 import pickle
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import anthropic
@@ -428,6 +428,12 @@ VALUES = {
     "set": ({SECRET, "b"}, {"<E>", "b"}),
     "frozenset": (frozenset({SECRET}), frozenset({"<E>"})),
     "deque": (collections.deque([SECRET], 3), collections.deque(["<E>"], 3)),
+    "user list": (collections.UserList([SECRET]), collections.UserList(["<E>"])),
+    "user string": (collections.UserString(SECRET), collections.UserString("<E>")),
+    "namespace": (SimpleNamespace(a=SECRET, b=[SECRET]), SimpleNamespace(a="<E>", b=["<E>"])),
+    "keys": ({SECRET: 1, "z": 2}.keys(), ["<E>", "z"]),
+    "values": ({"a": SECRET, "z": 2}.values(), ["<E>", 2]),
+    "items": ({"a": SECRET}.items(), [("a", "<E>")]),
     "dict": ({"a": {"b": [SECRET]}}, {"a": {"b": ["<E>"]}}),
     "key": ({SECRET: 1, "z": 2}, {"<E>": 1, "z": 2}),
     "ordered": (collections.OrderedDict(a=SECRET), collections.OrderedDict(a="<E>")),

@@ -9,7 +9,8 @@ from __future__ import annotations
 import collections
 import enum
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MappingView
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from agentguard.providers.attached import (
@@ -50,6 +51,8 @@ _AS_JSON: Final = "json"  # data that goes out as JSON: a number is as good as a
 _AS_SCHEMA: Final = "schema"
 _ATTACHED: Final = "attached"
 
+_SEQUENCES: Final = (list, tuple, collections.deque, collections.UserList, MappingView)
+_CONTAINERS: Final = (Mapping, *_SEQUENCES, set, frozenset, collections.UserString, SimpleNamespace)
 _ATOMS: Final = frozenset({int, float, bool, complex, type(None)})
 _NUMBERS: Final = frozenset({int, float})
 _LONG_NUMBER: Final = 10**8
@@ -231,10 +234,13 @@ class Walk:
     def _container(self, value: Any, path: Path, label: str | None, mode: str) -> Any:
         if isinstance(value, Mapping):
             return self._mapping(cast("Any", value), path, mode)
-        if isinstance(value, (list, tuple, collections.deque)):
+        if isinstance(value, _SEQUENCES):
             return self._sequence(cast("Any", value), path, label, mode)
         if isinstance(value, (set, frozenset)):
             return self._set(cast("Any", value), path, label, mode)
+        if isinstance(value, collections.UserString):
+            new = self._text(value.data, path, label, mode)
+            return value if new == value.data else type(value)(new)
         return self._record(value, path, mode)
 
     def _mapping(self, value: Mapping[Any, Any], path: Path, mode: str) -> Any:
@@ -277,6 +283,10 @@ class Walk:
             return make(members)
         if isinstance(value, tuple):
             return tuple(members)
+        if isinstance(value, collections.UserList):
+            return type(value)(members)
+        if isinstance(value, MappingView):
+            return members
         return rebuilt(value, [((number,), each) for number, each in enumerate(members)])
 
     def _set(self, value: Any, path: Path, label: str | None, mode: str) -> Any:
@@ -359,7 +369,7 @@ def _of_sdk(kind: type) -> bool:
 
 def is_walked(value: Any) -> bool:
     """Whether texts are looked for in it: containers, and records that are no tools or clients."""
-    if isinstance(value, (Mapping, list, tuple, set, frozenset, collections.deque)):
+    if isinstance(value, _CONTAINERS):
         return True
     kind = cast("Any", type(value))
     if not (
