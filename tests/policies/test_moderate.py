@@ -123,7 +123,7 @@ def test_a_classifier_refuses_a_request(harness: Harness, said: object) -> None:
 
 @every_shape
 @pytest.mark.parametrize(
-    "said", [None, False, 0.1, {"toxic": 0.2}, {"toxic": False}, [], {"flagged": False}], ids=repr
+    "said", [False, 0.1, {"toxic": 0.2}, {"toxic": False}, [], {"flagged": False}], ids=repr
 )
 def test_a_classifier_lets_through(harness: Harness, said: object) -> None:
     """Below the threshold nothing is found."""
@@ -164,9 +164,10 @@ def test_a_classifier_that_fails_is_told_of(harness: Harness, on_error: Any) -> 
 
 
 @every_shape
-def test_an_answer_of_no_known_form_is_a_failure(harness: Harness) -> None:
-    """A label alone says nothing about good or bad."""
-    run = harness.run(moderate(classify=lambda _: "toxic", outputs=False), "fine")
+@pytest.mark.parametrize("said", ["toxic", None], ids=["label", "nothing"])
+def test_an_answer_of_no_known_form_is_a_failure(harness: Harness, said: object) -> None:
+    """A label alone says nothing about good or bad, nor does a function without a `return`."""
+    run = harness.run(moderate(classify=lambda _: said, outputs=False), "fine")
     assert isinstance(run.error, errors.InputRejected)
     assert told(run, events.CheckFailed)[0].error == "TypeError"
 

@@ -36,7 +36,7 @@ def flagged(said: object, threshold: Threshold | None = None) -> list[str]:
         ['flagged']
     """
     kind = type(said).__name__
-    if said is None or isinstance(said, bool):
+    if isinstance(said, bool):
         return [FLAGGED] if said else []
     if isinstance(said, (int, float)):
         _checked(said)
