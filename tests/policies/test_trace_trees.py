@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from opentelemetry import context as otel_context
 
 import agentguard as ag
+from agentguard.engine import clock
 from agentguard.engine.lost import settle_lost
 from agentguard.exporters.opentelemetry_call import _contexts
 from tests.exporters.spans import Spans
@@ -150,6 +151,31 @@ def check(spans: Spans) -> None:
         assert each.start_time <= each.end_time
     assert not _contexts
     assert not spans.policy._open
+
+
+class Advancing(clock.Clock):
+    """A wall clock that is put forward by a second each time it is read."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def time(self) -> float:
+        """Seconds since the epoch, and more each time."""
+        self.ahead += 1.0
+        return super().time() + self.ahead
+
+
+def test_a_wall_clock_that_is_set_moves_no_span_out_of_its_place() -> None:
+    """All calls of a tree are told by one difference from the clock that is never set."""
+    leaf = Node("function", "fails once", own_trace=True, carried=True, inside=())
+    middle = Node("generator", "well", own_trace=True, carried=False, inside=(leaf, leaf))
+    spans = Spans()
+    before = clock.use(Advancing())
+    try:
+        spans.policy(lambda: sync_call(middle, spans))()
+        check(spans)
+    finally:
+        clock.use(before)
 
 
 @given(nodes(("function", "generator")))

@@ -139,6 +139,7 @@ class CallRecord:
     """
 
     __slots__ = (
+        "_behind",
         "_id",
         "attempts",
         "children",
@@ -172,6 +173,7 @@ class CallRecord:
     ) -> None:
         self.name = name
         self.policies = policies
+        self._behind: float | None = None
         self._id: str | None = None
         self.trace: str | None = None
         self.span: str | None = None
@@ -204,6 +206,22 @@ class CallRecord:
             if self._id is None:
                 self._id = f"{int(clock.now().random() * 2**52):013x}"
             return self._id
+
+    def wall(self, moment: float) -> float:
+        """A moment of monotonic seconds as seconds since the epoch.
+
+        Told by one difference for all calls of a tree, so that each lies inside the one around it.
+
+        Args:
+            moment: such as `started`.
+        """
+        if self._behind is None:
+            with _lock:  # whoever asks first decides for all
+                if self._behind is None:
+                    now, above = clock.now(), self.parent
+                    here = now.time() - now.monotonic()
+                    self._behind = here if above is None else above.wall(0.0)
+        return self._behind + moment
 
     @property
     def figures(self) -> Figures:

@@ -36,14 +36,13 @@ class Clock:
     """Turns the monotonic seconds of records into dates.
 
     Args:
-        time: seconds since the epoch, at the moment `monotonic`.
-        monotonic: seconds on the clock of the records.
+        behind: seconds from the epoch to the beginning of the records' clock.
     """
 
     __slots__ = ("_behind",)
 
-    def __init__(self, time: float, monotonic: float) -> None:
-        self._behind = time - monotonic
+    def __init__(self, behind: float) -> None:
+        self._behind = behind
 
     def date(self, monotonic: float) -> datetime:
         """The date of a moment."""

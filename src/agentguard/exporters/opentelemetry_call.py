@@ -85,7 +85,7 @@ class CallSpans:
         from opentelemetry import context, trace
 
         self._to = to
-        self._behind = call.runtime.time() - call.runtime.monotonic()
+        self._behind = record.wall(0.0)
         self.known = call.scope.known
         self._met: deque[Attempt] = deque(maxlen=_MET)
         self._attempts: dict[AttemptRecord, AttemptSpan] = {}
