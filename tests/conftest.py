@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,21 @@ def _loop_of_litellm(request: pytest.FixtureRequest) -> Iterator[None]:
     if loop is not None:
         asyncio.set_event_loop(None)
         loop.close()
+
+
+@pytest.fixture(autouse=True)
+def _exporters_of_one_test() -> Iterator[None]:
+    """A receiver that hangs in one test does not keep the `flush` of another waiting."""
+    before = {*_waiting()}
+    yield
+    for each in {*_waiting()} - before:
+        if getattr(each, "name", "") != "metrics":  # of a registry, which other tests may share
+            _waiting().discard(each)
+
+
+def _waiting() -> Any:
+    flushing = sys.modules.get("agentguard.engine.flush")
+    return set() if flushing is None else flushing.waiting
 
 
 def allowed_reasons() -> set[str]:

@@ -183,6 +183,28 @@ def test_the_library_flush_drains_all():
     assert gate.items == [1]
 
 
+def test_one_that_hangs_takes_no_time_from_the_others(monkeypatch):
+    """What comes behind it is sent all the same, and one that is slow gets what time is left."""
+    given: dict[str, list[float]] = {"hangs": [], "quick": [], "slow": []}
+
+    class Exporter:
+        def __init__(self, name: str, takes: float) -> None:
+            self.name, self.takes = name, takes
+
+        def flush(self, timeout: float) -> bool:
+            given[self.name].append(timeout)
+            time.sleep(min(self.takes, max(timeout, 0)))
+            return self.takes <= timeout
+
+    kinds = [Exporter("hangs", 60), Exporter("quick", 0), Exporter("slow", 0.25)]
+    monkeypatch.setattr(sys.modules["agentguard.engine.flush"], "waiting", kinds)
+    assert not flush(0.6)
+    assert len(given["quick"]) == 1
+    assert given["quick"][0] > 0
+    monkeypatch.setattr(sys.modules["agentguard.engine.flush"], "waiting", kinds[1:])
+    assert flush(30)
+
+
 async def test_flush_does_not_block_an_event_loop():
     """On a loop `flush` says what is open without waiting; in a thread it waits."""
     gate = Gate()

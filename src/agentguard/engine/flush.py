@@ -48,5 +48,17 @@ def flush(timeout: float = 5.0) -> bool:
     settle_lost()
     while held and time.monotonic() < end and not in_loop():
         time.sleep(0.01)  # the tasks run on the loops of other threads
-    sent = [each.flush(0 if in_loop() else end - time.monotonic()) for each in tuple(waiting)]
-    return not held and not lost and all(sent)
+    unsent = _unsent([*waiting], end)
+    if unsent and time.monotonic() < end:
+        unsent = _unsent(unsent, end)  # one that is slow gets what the others have left
+    return not held and not lost and not unsent
+
+
+def _unsent(exporters: list[Waiting], end: float) -> list[Waiting]:
+    """Those that are not done in their share of the time: one that hangs takes none of the others'."""
+    found: list[Waiting] = []
+    for number, each in enumerate(exporters):
+        share = (end - time.monotonic()) / (len(exporters) - number)
+        if not each.flush(0 if in_loop() else share):
+            found.append(each)
+    return found
