@@ -1,16 +1,20 @@
-"""Presets where it goes badly: a store that is down, and thousands of calls at once."""
+"""Presets where it goes badly: a store that is down, loops that close, forks, thousands of calls."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import threading
 from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 import agentguard as ag
+from tests.engine.test_fork import in_child
 
 ANSWER = {
     "model": "gpt-4o-mini-2024-07-18",
@@ -41,6 +45,92 @@ def test_a_store_that_is_down_refuses_calls_and_keeps_its_password(
     )
     failed = registry.get_sample_value("agentguard_store_failures_total", {"name": "down"})
     assert failed == 1
+
+
+CHUNK = {
+    "object": "chat.completion.chunk",
+    "model": "gpt-4o-mini",
+    "choices": [{"index": 0, "delta": {"content": "ok"}, "finish_reason": None}],
+}
+
+
+def test_event_loops_come_and_go_under_one_preset() -> None:
+    """One after the other and two at once; of each a stream is left that nobody reads on."""
+    registry = CollectorRegistry()
+    preset = ag.presets.production("loops", usd_per_day=5, scope="process", registry=registry)
+    left: list[Any] = []
+
+    @preset
+    async def ask(question: str, *, model: str = "gpt-4o-mini") -> Any:
+        await asyncio.sleep(0)
+        return ANSWER
+
+    @preset
+    async def stream(question: str, *, model: str = "gpt-4o-mini") -> AsyncIterator[Any]:
+        while True:
+            await asyncio.sleep(0)
+            yield CHUNK
+
+    async def serve(name: str) -> None:
+        for number in range(3):
+            assert await ask(f"{name} {number}") == ANSWER
+        answer = stream(name)
+        await anext(answer)
+        left.append(answer)
+
+    for name in ("first", "second", "third"):
+        asyncio.run(serve(name))
+    together = [threading.Thread(target=asyncio.run, args=[serve(name)]) for name in ("a", "b")]
+    for each in together:
+        each.start()
+    for each in together:
+        each.join()
+    left.clear()
+    gc.collect()
+    assert ag.flush(30)
+
+    def counted(**labels: str) -> float | None:
+        own = {"name": "loops", "kind": "", **labels}
+        return registry.get_sample_value("agentguard_requests_total", own)
+
+    assert (counted(outcome="completed"), counted(outcome="abandoned")) == (15, 5)
+    assert registry.get_sample_value("agentguard_requests_in_flight", {"name": "loops"}) == 0
+    booked = registry.get_sample_value(
+        "agentguard_budget_charged_total", {"budget": "loops", "unit": "usd"}
+    )
+    spent = sum(
+        sample.value
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.name == "agentguard_cost_usd_total"
+    )
+    assert booked == pytest.approx(spent)
+
+
+def test_a_preset_made_before_a_fork_serves_its_children() -> None:
+    """As where a server loads the application once and forks its workers."""
+    registry = CollectorRegistry()
+    preset = ag.presets.production("forked", usd_per_day=5, scope="process", registry=registry)
+
+    @preset
+    def ask(question: str, *, model: str = "gpt-4o-mini") -> Any:
+        return ANSWER
+
+    def counted() -> float | None:
+        ended = {"name": "forked", "outcome": "completed", "kind": ""}
+        return registry.get_sample_value("agentguard_requests_total", ended)
+
+    def worker() -> None:
+        for number in range(5):
+            assert ask(f"My number is 010-1234-567{number}") == ANSWER
+        assert counted() == 6
+        assert ag.flush(30)
+
+    assert ask("parent") == ANSWER
+    in_child(worker)
+    in_child(worker)
+    assert counted() == 1
+    assert ask("parent again") == ANSWER
 
 
 @pytest.mark.long
