@@ -306,6 +306,25 @@ def test_a_deadline_bounds_all_attempts() -> None:
     assert all(each <= 1 for each in calls)
 
 
+@pytest.mark.parametrize("make", [ag.presets.production, ag.presets.development, ag.preset])
+def test_an_argument_that_is_misspelt_is_named(make: Any) -> None:
+    """With what was meant, or with where else things are set."""
+    with pytest.raises(TypeError, match=r"has no usd_per_dy=: write usd_per_day="):
+        make(usd_per_dy=1)
+    with pytest.raises(TypeError, match=r"has no ttl=: it takes name, model, .* \.with_\("):
+        make(ttl=60)
+
+
+def test_a_preset_is_a_whole_stack() -> None:
+    """Neither another preset nor a guard of one's own is made of it."""
+    inner = make("staging")(lambda question: question)
+    with pytest.raises(TypeError, match=r"staging\(\) is around this callable already, and dev"):
+        make("development")(inner)
+    with pytest.raises(TypeError, match=r"a whole stack .* \.with_\(retry\(\)\)"):
+        ag.guard(ag.retry(), make("production"))  # type: ignore[arg-type]
+    assert ag.guard(ag.on_event(ag.events.CallEnded, print))(inner) is not inner
+
+
 def test_a_preset_without_its_parentheses_is_refused() -> None:
     """The callable would be its name."""
 

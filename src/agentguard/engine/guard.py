@@ -232,6 +232,11 @@ def _not_a_policy(value: Any) -> str:
         return f"guard() takes policies: write {value.name}() with parentheses, not {value.name}"
     from agentguard.integrations import holder
 
+    if isinstance(value, guard):
+        return (
+            "guard() takes policies, and a guard or preset is a whole stack of them: put it around the "
+            "callable itself, and add or replace one with .with_(retry())"
+        )
     name = getattr(value, "__name__", None)
     kind = type(value).__name__
     if isinstance(value, (list, tuple)):

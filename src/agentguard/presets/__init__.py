@@ -7,23 +7,27 @@ Every default can be set from the environment or a TOML file, see docs/settings.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec
 
-from agentguard.engine.arguments import label
+from agentguard.engine.arguments import closest, label
 from agentguard.engine.guard import guard
 from agentguard.presets.stack import Stack
 from agentguard.settings.reloading import PRESETS, begin
 from agentguard.settings.values import Value, resolved, shown, version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from prometheus_client import CollectorRegistry
 
     from agentguard.engine.chain import Policy
 
 __all__ = ["Preset", "development", "internal_tool", "preset", "production", "staging"]
+
+P = ParamSpec("P")
 
 _ENVIRONMENT: Final = "AGENTGUARD_ENV"
 _ALIASES: Final = {
@@ -55,6 +59,11 @@ _DIFFERENCES: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """From the defaults of `settings.schema`, which are production's."""
 
+_OTHERS: Final = (
+    "it takes {}. All else is set in the environment or a file, see docs/settings.md, or by "
+    "replacing a policy, as in .with_(ag.cache(ttl=60))"
+)
+
 _told: set[str] = set()
 
 
@@ -85,6 +94,15 @@ class Preset(guard):
             values[each.name] = Value(each.name, text, "code")
         return Preset(*policies, kind=self.kind, values=values)
 
+    def around(self, inner: guard) -> guard:
+        """These policies around those of `inner`, which is no preset: one is a whole stack."""
+        if isinstance(inner, Preset):
+            raise TypeError(
+                f"{inner.kind}() is around this callable already, and {self.kind}() is a whole stack, "
+                "too: keep one of them, and change it with .with_(...) and .without(...)"
+            )
+        return super().around(inner)
+
     def facts(self) -> dict[str, Any]:
         """The preset, its version, and each value with where it came from."""
         settings = [
@@ -97,6 +115,23 @@ class Preset(guard):
         return f"{self.kind}({', '.join(policy.name for policy in self.policies)})"
 
 
+def _spelled(make: Callable[P, Preset]) -> Callable[P, Preset]:
+    """The same, which says what to write in place of an argument that it does not have."""
+    known = [*inspect.signature(make).parameters]
+
+    @functools.wraps(make)
+    def made(*args: P.args, **kwargs: P.kwargs) -> Preset:
+        for each in kwargs:
+            if each not in known:
+                close = closest(each, known)
+                hint = f"write {close}=" if close else _OTHERS.format(", ".join(known))
+                raise TypeError(f"presets.{make.__name__}() has no {each}=: {hint}")
+        return make(*args, **kwargs)
+
+    return made
+
+
+@_spelled
 def production(
     name: str | None = None,
     *,
@@ -150,6 +185,7 @@ def production(
     return _made("production", locals())
 
 
+@_spelled
 def staging(
     name: str | None = None,
     *,
@@ -176,6 +212,7 @@ def staging(
     return _made("staging", locals())
 
 
+@_spelled
 def development(
     name: str | None = None,
     *,
@@ -203,6 +240,7 @@ def development(
     return _made("development", locals())
 
 
+@_spelled
 def internal_tool(
     name: str | None = None,
     *,
