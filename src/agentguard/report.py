@@ -50,6 +50,7 @@ class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.sup
 
     def __init__(self) -> None:
         self.calls: list[CallRecord] = []
+        self._outermost: set[CallRecord] = set()  # the same, to be found at once
         self.began: float | None = None
 
     def surround(self, outer: Scope) -> Scope:
@@ -63,12 +64,13 @@ class report(Block):  # noqa: N801  a block reads like a verb, as contextlib.sup
         if not isinstance(event, events.CallStarted):
             return
         above = event.call.parent
-        while above is not None and above not in self.calls:
+        while above is not None and above not in self._outermost:
             above = above.parent
         if above is None:  # else it is somewhere among the children of one of ours
             if self.began is None:
                 self.began = clock.now().time()
             self.calls.append(event.call)
+            self._outermost.add(event.call)
 
     def __repr__(self) -> str:
         return f"<report of {len(self.calls)} calls>"
