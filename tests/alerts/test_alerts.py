@@ -554,6 +554,8 @@ def test_a_bad_address_is_refused_and_not_shown(url: str) -> None:
         ({"headers": "x"}, TypeError, r"headers=\) is a dict"),
         ({"headers": {"a": 1}}, TypeError, r"headers=\) is a dict of texts"),
         ({"headers": {"a": "b\r\nc: d"}}, ValueError, r"headers=\) has a line break"),
+        ({"headers": {"a b": "c"}}, ValueError, r"headers=\) has a name with a sign"),
+        ({"headers": {"a": "비밀"}}, ValueError, r"has a value with letters that no header"),
         ({"secret": 7}, TypeError, r"secret=\) is a text"),
         ({"secret": "whsec_???"}, ValueError, r"after which base64 is expected"),
         ({"tags": "tenant"}, TypeError, r"tags=\) is names of tags"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -153,6 +154,10 @@ def _untellable(value: object) -> str:
     return type(value).__name__
 
 
+_NAME: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+"""A token of HTTP (RFC 9110, 5.6.2)."""
+
+
 def _headers(owner: str, headers: object) -> dict[str, str]:
     if headers is None:
         return {}
@@ -164,6 +169,10 @@ def _headers(owner: str, headers: object) -> dict[str, str]:
             raise TypeError(f"{owner}(headers=) is a dict of texts")
         if not (name.isascii() and name.isprintable() and value.isprintable()):
             raise ValueError(f"{owner}(headers=) has a line break or the like in it")
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{owner}(headers=) has a name with a sign that no header has")
+        if max(value, default="") > "\xff":
+            raise ValueError(f"{owner}(headers=) has a value with letters that no header can carry")
         found[name] = value
     return found
 
