@@ -21,22 +21,22 @@ ASKED = f"my address is {PLANTED}"
 
 def whole(model: ChatOpenAI) -> str:
     """Ask for a whole answer."""
-    return model.invoke(ASKED).text
+    return str(model.invoke(ASKED).content)
 
 
 def stream(model: ChatOpenAI) -> str:
     """Ask for a stream."""
-    return "".join(each.text for each in model.stream(ASKED))
+    return "".join(str(each.content) for each in model.stream(ASKED))
 
 
 def awaited(model: ChatOpenAI) -> str:
     """Await a whole answer."""
-    return asyncio.run(model.ainvoke(ASKED)).text
+    return str(asyncio.run(model.ainvoke(ASKED)).content)
 
 
 def chained(model: ChatOpenAI) -> str:
     """Ask through a chain that it is a part of."""
-    chain: Runnable[str, str] = model | RunnableLambda(lambda message: message.text)
+    chain: Runnable[str, str] = model | RunnableLambda(lambda message: message.content)
     return chain.invoke(ASKED)
 
 
