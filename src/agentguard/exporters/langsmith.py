@@ -244,6 +244,8 @@ class _Posting(Outbox["Callable[[], None]"]):
             return True
         client = self._to.here()
         client.flush(max(0.0, end - time.monotonic()))
+        if timeout > 0 and time.monotonic() >= end:
+            return False  # what is being sent is in no queue any more
         return not getattr(client.tracing_queue, "unfinished_tasks", 0)
 
 
