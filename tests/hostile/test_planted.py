@@ -290,7 +290,7 @@ def test_what_breaks_in_the_middle(provider: FakeProvider, heard: Heard) -> None
     """A stream that is cut: what had come is not in the error as values."""
     provider.script(fault.drop(after=2))
     client = ag.guard(ag.mask_pii())(openai.OpenAI(base_url=provider.openai_url, api_key="test"))
-    with client, pytest.raises(Exception) as raised:
+    with client, ag.context(known={"name": NAME}), pytest.raises(Exception) as raised:
         for _ in client.chat.completions.create(
             model="gpt-4o", messages=messages(TEXT), stream=True
         ):
