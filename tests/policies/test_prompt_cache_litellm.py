@@ -13,8 +13,6 @@ from agentguard.testing import FakeProvider
 from tests.policies.test_prompt_cache import LONG, marks
 from tests.scenarios.ways import LEFT_TO_THE_COLLECTOR, litellm_route
 
-pytest.importorskip("litellm")
-
 pytestmark = LEFT_TO_THE_COLLECTOR
 
 CALL: Final = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
