@@ -284,7 +284,7 @@ class Walk:
         if isinstance(value, tuple):
             return tuple(members)
         if isinstance(value, collections.UserList):
-            return type(value)(members)
+            return cast("Any", type(value))(members)
         if isinstance(value, MappingView):
             return members
         return rebuilt(value, [((number,), each) for number, each in enumerate(members)])
