@@ -51,7 +51,8 @@ _AS_JSON: Final = "json"  # data that goes out as JSON: a number is as good as a
 _AS_SCHEMA: Final = "schema"
 _ATTACHED: Final = "attached"
 
-_SEQUENCES: Final = (list, tuple, collections.deque, collections.UserList, MappingView)
+_USER_LIST: Final[Any] = collections.UserList
+_SEQUENCES: Final = (list, tuple, collections.deque, _USER_LIST, MappingView)
 _CONTAINERS: Final = (Mapping, *_SEQUENCES, set, frozenset, collections.UserString, SimpleNamespace)
 _ATOMS: Final = frozenset({int, float, bool, complex, type(None)})
 _NUMBERS: Final = frozenset({int, float})
@@ -235,7 +236,7 @@ class Walk:
         if isinstance(value, Mapping):
             return self._mapping(cast("Any", value), path, mode)
         if isinstance(value, _SEQUENCES):
-            return self._sequence(cast("Any", value), path, label, mode)
+            return self._sequence(value, path, label, mode)
         if isinstance(value, (set, frozenset)):
             return self._set(cast("Any", value), path, label, mode)
         if isinstance(value, collections.UserString):
@@ -283,8 +284,8 @@ class Walk:
             return make(members)
         if isinstance(value, tuple):
             return tuple(members)
-        if isinstance(value, collections.UserList):
-            return cast("Any", type(value))(members)
+        if isinstance(value, _USER_LIST):
+            return type(value)(members)
         if isinstance(value, MappingView):
             return members
         return rebuilt(value, [((number,), each) for number, each in enumerate(members)])
