@@ -21,10 +21,12 @@ class Counted:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
+        self._policies: list[Metrics] = []
 
     def metrics(self, name: str | None = "t", **options: Any) -> Metrics:
         """A policy that counts here."""
-        return ag.metrics(name, registry=self.registry, **options)
+        self._policies.append(ag.metrics(name, registry=self.registry, **options))
+        return self._policies[-1]
 
     def __call__(self, metric: str, **labels: str) -> float:
         """The sum of a metric's series that have these labels; of a histogram with `_count`."""
@@ -32,7 +34,8 @@ class Counted:
 
     def series(self, metric: str) -> list[tuple[dict[str, str], float]]:
         """Every series of a metric: its labels and its value."""
-        assert ag.flush(30)
+        ag.flush(30)  # on a loop it cannot wait for what others have left there
+        assert all(each.to.later.flush(30) for each in self._policies)
         return [
             (sample.labels, sample.value)
             for family in self.registry.collect()
