@@ -351,6 +351,18 @@ def test_what_was_answered_is_logged_without_its_words(provider, caplog):
     assert "sk-live" not in told
 
 
+def test_a_refusal_by_the_provider_is_one_line_at_warning(provider, caplog):
+    """Nothing in this code went wrong: no frames."""
+    provider.always(fault.status(429, message="sk-live-123"))
+    app, streams = shop(provider)
+    with caplog.at_level(logging.WARNING, "agentguard"), serving(app, streams) as server:
+        httpx.get(f"{server.url}/sdk")
+
+    told = [(each.levelname, each.getMessage()) for each in caplog.records]
+    assert ("WARNING", "a request failed (RateLimitError); answered with 429") in told
+    assert "sk-live" not in caplog.text
+
+
 @pytest.mark.parametrize("path", ["/generator", "/agenerator"])
 def test_a_stream_that_fails_before_its_first_piece_is_still_answered(provider, path):
     """The response begins with the first piece of its body, so a refusal has a status."""

@@ -48,6 +48,15 @@ def test_an_answer_is_one_line(harness: Harness) -> None:
 
 
 @every_shape
+def test_two_on_one_callable_write_a_line_each(harness: Harness) -> None:
+    """For two loggers: both lines tell of the whole call."""
+    first, second = Lines(), Lines()
+    harness.run([ag.log("a", logger=first), ag.log("b", logger=second), ag.retry()], "forty-two")
+    assert [first.only.fields["guard"], second.only.fields["guard"]] == ["a", "b"]
+    assert first.only.fields["attempts"] == second.only.fields["attempts"] == 1
+
+
+@every_shape
 def test_a_retry_that_helped_is_told_of(harness: Harness) -> None:
     """It is what retry is for: the level stays info, the fields say what it took."""
     lines = Lines()

@@ -168,11 +168,23 @@ class ErrorMiddleware:
             if answer is None:
                 raise
             if not isinstance(error, GuardError):  # those are told of where they are raised
-                trouble("a request", error, f"answered with {answer.status}")
+                _tell(error, answer.status)
             await _send(answer.status, answer.headers, answer.body, send)
         else:
             if held is not None:
                 await send(held)
+
+
+def _tell(error: Exception, status: int) -> None:
+    """A refusal, such as for too many requests, is nothing to be looked for in this code."""
+    if status >= 500:
+        trouble("a request", error, f"answered with {status}")
+        return
+    import logging
+
+    logging.getLogger("agentguard").warning(
+        "a request failed (%s); answered with %s", type(error).__name__, status
+    )
 
 
 def _says_nothing(message: Message) -> bool:

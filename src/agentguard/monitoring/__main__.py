@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
+from argparse import SUPPRESS, ArgumentDefaultsHelpFormatter, ArgumentParser
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -59,19 +59,20 @@ def main(given: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("folder", type=Path, help="where to write the files")
     for each in fields(Objectives):
-        several = isinstance(each.default, tuple)
+        words: Any = each.default if isinstance(each.default, tuple) else None
         parser.add_argument(
             _option(each.name),
             type=float if isinstance(each.default, float) else str,
-            nargs="*" if several else None,
-            default=each.default,
+            nargs=None if words is None else "*",
+            default=each.default if words is None else SUPPRESS,
             metavar=each.name.upper(),
-            help=each.metadata["help"],
+            help=each.metadata["help"]
+            + ("" if words is None else f" (default: {' '.join(words)})"),
         )
     chosen: dict[str, Any] = vars(parser.parse_args(given))
     folder: Path = chosen.pop("folder")
     for each in fields(Objectives):
-        if isinstance(each.default, tuple):
+        if isinstance(each.default, tuple) and each.name in chosen:
             chosen[each.name] = tuple(chosen[each.name])
     try:
         goal = Objectives(**chosen)
