@@ -10,7 +10,7 @@ import sys
 from argparse import SUPPRESS, ArgumentDefaultsHelpFormatter, ArgumentParser
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentguard.monitoring.dashboard import dashboard
 from agentguard.monitoring.objectives import Objectives
@@ -59,20 +59,20 @@ def main(given: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("folder", type=Path, help="where to write the files")
     for each in fields(Objectives):
-        words: Any = each.default if isinstance(each.default, tuple) else None
+        default: Any = cast("Any", each).default
+        words = " ".join(default) if _several(default) else ""
         parser.add_argument(
             _option(each.name),
-            type=float if isinstance(each.default, float) else str,
-            nargs=None if words is None else "*",
-            default=each.default if words is None else SUPPRESS,
+            type=float if isinstance(default, float) else str,
+            nargs="*" if words else None,
+            default=SUPPRESS if words else default,
             metavar=each.name.upper(),
-            help=each.metadata["help"]
-            + ("" if words is None else f" (default: {' '.join(words)})"),
+            help=each.metadata["help"] + (f" (default: {words})" if words else ""),
         )
     chosen: dict[str, Any] = vars(parser.parse_args(given))
     folder: Path = chosen.pop("folder")
     for each in fields(Objectives):
-        if isinstance(each.default, tuple) and each.name in chosen:
+        if _several(each.default) and each.name in chosen:
             chosen[each.name] = tuple(chosen[each.name])
     try:
         goal = Objectives(**chosen)
@@ -82,6 +82,10 @@ def main(given: Sequence[str] | None = None) -> None:
     for name, text in files(goal).items():
         (folder / name).write_text(text, encoding="utf-8")
         sys.stdout.write(f"{folder / name}\n")
+
+
+def _several(default: object) -> bool:
+    return isinstance(default, tuple)
 
 
 def _option(name: str) -> str:
