@@ -89,7 +89,11 @@ SCENES = [unary, retried, fallen_back, streamed, nested]
 async def used(scene: Any, policy: Budget, number: int) -> tuple[bool, int]:
     """Whether it was cancelled at this await, and how many there were."""
     seen: list[int] = []
-    task = asyncio.create_task(cancelled_at(scene(policy), number, seen))
+
+    async def use() -> None:
+        await cancelled_at(scene(policy), number, seen)
+
+    task = asyncio.create_task(use())
     cancelled = False
     try:
         await task
