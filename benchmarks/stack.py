@@ -5,9 +5,9 @@ hand (the row "what comes out of it": .85 of the glue, .65 with google-re2; targ
 can be won is between that and ours. The profile is flat: about 1,000 calls of Python functions for
 one guarded call. Of the time 28 % goes to events (the log line 18 %, half of it structlog's own;
 metrics 13 %), a quarter each to budget and cache, a tenth to masking. Each policy by itself costs
-half of what it costs in the stack. What is done twice for one attempt, and could be done once: its
-price (by the budget and by the bill), reading the answer's usage and model, walking
-through the texts of the request (limits, masks, the log's characters), plans of arguments.
+half of what it costs in the stack. What is done more than once for one attempt, and could be done
+once: walking through the texts of the request (limits, masks, the log's characters), plans of
+arguments.
 """
 
 from __future__ import annotations

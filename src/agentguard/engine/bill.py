@@ -94,9 +94,7 @@ class Bill:
         readings = _readings(attempt)
         record = attempt.record
         self.replaces = None if record is None else record.bill
-        asked = call.kwargs.get("model")
-        asked = asked if isinstance(asked, str) else endpoint.model
-        self.model = outcome.model or asked or attempt.likely
+        self.model = outcome.model or attempt.asked or attempt.likely
         self.counted = asks or told is not None
         self.known = told is not None or not asks or _was_free(outcome)
         self.estimated = False
@@ -351,14 +349,12 @@ def _readings(attempt: Attempt) -> list[Reading]:
 
 def _settled(readings: list[Reading], *, completed: bool) -> bool:
     """Whether what was told is final, or nothing has arrived that could have cost anything."""
-    for each in readings:
-        if each.usage is not None:
-            settled = completed or each.finished
-        else:
-            settled = not (each.content or (each.model is not None and each.error is None))
-        if not settled:
-            return False
-    return True
+    return all(
+        completed or each.finished
+        if each.usage is not None
+        else not (each.content or (each.model is not None and each.error is None))
+        for each in readings
+    )
 
 
 def _was_free(outcome: Outcome) -> bool:

@@ -278,6 +278,12 @@ class Attempt:
         self._reading: Reading | None = None
 
     @property
+    def asked(self) -> str | None:
+        """The model that is asked for, where it can be seen."""
+        model = self.call.kwargs.get("model")
+        return model if isinstance(model, str) else self.call.target.endpoint.model
+
+    @property
     def model(self) -> str | None:
         """The model that served, where the answer or a recorded response says so."""
         found = self.reading.model or None
@@ -362,9 +368,8 @@ class Attempt:
             return
         self.watched = True
         self.record = AttemptRecord(call.target.name, call.number, call.wait, self.started)
-        endpoint, model = call.target.endpoint, call.kwargs.get("model")
-        self.record.asked = model if isinstance(model, str) else endpoint.model
-        self.record.provider = endpoint.provider
+        self.record.asked = self.asked
+        self.record.provider = call.target.endpoint.provider
         record.attempts.append(self.record)
         if not call.target.tool:
             above = call.scope.attempt
