@@ -55,7 +55,7 @@ class CallRuns:
     ) -> None:
         self._to = to
         self._call = call
-        self._clock = Clock(record.wall(0.0))
+        self._clock = Clock(record)
         self._vault = Vault()
         own = [each for policy in record.policies for each in getattr(policy, "detectors", ())]
         masker = Masker(detectors=[*to.detectors, *own]) if own else to.masker

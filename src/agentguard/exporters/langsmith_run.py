@@ -36,17 +36,17 @@ class Clock:
     """Turns the monotonic seconds of records into dates.
 
     Args:
-        behind: seconds from the epoch to the beginning of the records' clock.
+        call: that they are part of.
     """
 
-    __slots__ = ("_behind",)
+    __slots__ = ("_call",)
 
-    def __init__(self, behind: float) -> None:
-        self._behind = behind
+    def __init__(self, call: CallRecord) -> None:
+        self._call = call
 
     def date(self, monotonic: float) -> datetime:
         """The date of a moment."""
-        return datetime.fromtimestamp(self._behind + monotonic, UTC)
+        return datetime.fromtimestamp(self._call.wall(monotonic), UTC)
 
 
 class Run:

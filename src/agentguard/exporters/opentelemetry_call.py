@@ -71,9 +71,9 @@ class CallSpans:
 
     __slots__ = (
         "_attempts",
-        "_behind",
         "_context",
         "_met",
+        "_record",
         "_to",
         "_wait",
         "known",
@@ -85,7 +85,7 @@ class CallSpans:
         from opentelemetry import context, trace
 
         self._to = to
-        self._behind = record.wall(0.0)
+        self._record = record
         self.known = call.scope.known
         self._met: deque[Attempt] = deque(maxlen=_MET)
         self._attempts: dict[AttemptRecord, AttemptSpan] = {}
@@ -102,7 +102,7 @@ class CallSpans:
 
     def at(self, monotonic: float) -> int:
         """A moment as OpenTelemetry has it, in nanoseconds since the epoch."""
-        return int((self._behind + monotonic) * 1e9)
+        return int(self._record.wall(monotonic) * 1e9)
 
     def attempted(self, attempt: Attempt) -> None:
         """An attempt will be made, unless a hook refuses it: its span begins when it does."""
