@@ -8,14 +8,11 @@ from collections.abc import Callable
 import pytest
 from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_openai import ChatOpenAI
-from prometheus_client import CollectorRegistry
 
-import agentguard as ag
-from agentguard.testing import FakeProvider, fault
+from tests.integrations.outlasting import PLANTED, outlasting
 from tests.scenarios.ways import LEFT_TO_THE_COLLECTOR
 
 pytestmark = LEFT_TO_THE_COLLECTOR
-PLANTED = "kim.minji" + "@example.com"
 ASKED = f"my address is {PLANTED}"
 
 
@@ -45,18 +42,7 @@ def test_a_failure_is_outlasted_and_personal_data_stays_here(
     ask: Callable[[ChatOpenAI], str],
 ) -> None:
     """The second attempt answers; it is counted as one call with one retry."""
-    registry = CollectorRegistry()
-    preset = ag.presets.production(
-        "chain", tokens_per_day=100_000, scope="process", registry=registry
-    )
-    with FakeProvider(answer="write to <EMAIL_1>") as provider:
-        provider.script(fault.status(503, retry_after=0))
+    with outlasting("chain") as (preset, provider):
         url = provider.openai_url
         model = preset(ChatOpenAI(model="gpt-4o-mini", api_key="test-key", base_url=url))
         assert ask(model) == f"write to {PLANTED}"
-        assert len(provider.journal) == 2
-        assert PLANTED not in repr([each.body for each in provider.journal])
-    labels = {"name": "chain", "outcome": "completed", "kind": ""}
-    assert registry.get_sample_value("agentguard_requests_total", labels) == 1
-    retried = {"name": "chain", "kind": "overloaded"}
-    assert registry.get_sample_value("agentguard_retries_total", retried) == 1
