@@ -104,10 +104,8 @@ def test_event_loops_come_and_go_under_one_preset() -> None:
         for sample in metric.samples
         if sample.name == "agentguard_cost_usd_total"
     )
-    assert booked is not None
-    assert (
-        booked >= spent > 0
-    )  # of what was cut a budget counts each piece by itself, which is more
+    # Of what was cut a budget counts each piece by itself, which is more.
+    assert (booked or 0) >= spent > 0
 
 
 def test_a_preset_made_before_a_fork_serves_its_children() -> None:

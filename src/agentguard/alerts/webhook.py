@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Webhook", "webhook"]
 
 _QUEUE: Final = 256
+_NAME: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # a token of HTTP (RFC 9110, 5.6.2)
 
 
 class Webhook:
@@ -154,10 +155,6 @@ def _untellable(value: object) -> str:
     return type(value).__name__
 
 
-_NAME: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
-"""A token of HTTP (RFC 9110, 5.6.2)."""
-
-
 def _headers(owner: str, headers: object) -> dict[str, str]:
     if headers is None:
         return {}
@@ -167,7 +164,7 @@ def _headers(owner: str, headers: object) -> dict[str, str]:
     for name, value in cast("Mapping[object, object]", headers).items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(f"{owner}(headers=) is a dict of texts")
-        if not (name.isascii() and name.isprintable() and value.isprintable()):
+        if not (name.isprintable() and value.isprintable()):
             raise ValueError(f"{owner}(headers=) has a line break or the like in it")
         if not _NAME.fullmatch(name):
             raise ValueError(f"{owner}(headers=) has a name with a sign that no header has")

@@ -32,9 +32,8 @@ def rules_out(texts: Sequence[str]) -> bool:
     Args:
         texts: each whole. Of a long one it is not known.
     """
-    lines = "\n".join(
-        texts
-    )  # a sign stands in a line: those of several texts are looked for at once
+    # A sign stands in a line: those of several texts are looked for at once.
+    lines = "\n".join(texts)
     if len(lines) <= cuts.LONGEST:
         return not stretches(lines)
     return all(len(text) <= cuts.LONGEST and not stretches(text) for text in texts)

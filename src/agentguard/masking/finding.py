@@ -79,12 +79,10 @@ class Finder:
         if self._detectors:
             return False
         try:
-            none: bool = _scan().rules_out(
-                [f"{label}: {text}" if label else text for text, label in texts]
-            )
+            lines = [f"{label}: {text}" if label else text for text, label in texts]
+            return bool(_scan().rules_out(lines))
         except Exception:
             return False  # a search fails in the same way, and tells of it
-        return none
 
     def search(self) -> Search:
         """A search of one text that arrives in pieces."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import SUPPRESS, ArgumentDefaultsHelpFormatter, ArgumentParser
+from argparse import ArgumentParser
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -55,24 +55,22 @@ def main(given: Sequence[str] | None = None) -> None:
     parser = ArgumentParser(
         prog=COMMAND,
         description="Write Prometheus rules and a Grafana dashboard for a service's objectives.",
-        formatter_class=ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("folder", type=Path, help="where to write the files")
     for each in fields(Objectives):
-        default: Any = cast("Any", each).default
-        words = " ".join(default) if _several(default) else ""
+        several = isinstance(each.default, tuple)
         parser.add_argument(
             _option(each.name),
-            type=float if isinstance(default, float) else str,
-            nargs="*" if words else None,
-            default=SUPPRESS if words else default,
+            type=float if isinstance(each.default, float) else str,
+            nargs="*" if several else None,
+            default=each.default,
             metavar=each.name.upper(),
-            help=each.metadata["help"] + (f" (default: {words})" if words else ""),
+            help=f"{each.metadata['help']} (default: {_shown(each.default)})",
         )
     chosen: dict[str, Any] = vars(parser.parse_args(given))
     folder: Path = chosen.pop("folder")
     for each in fields(Objectives):
-        if _several(each.default) and each.name in chosen:
+        if isinstance(each.default, tuple):
             chosen[each.name] = tuple(chosen[each.name])
     try:
         goal = Objectives(**chosen)
@@ -84,8 +82,10 @@ def main(given: Sequence[str] | None = None) -> None:
         sys.stdout.write(f"{folder / name}\n")
 
 
-def _several(default: object) -> bool:
-    return isinstance(default, tuple)
+def _shown(default: object) -> str:
+    return (
+        " ".join(cast("tuple[str, ...]", default)) if isinstance(default, tuple) else str(default)
+    )
 
 
 def _option(name: str) -> str:

@@ -51,7 +51,7 @@ _AS_JSON: Final = "json"  # data that goes out as JSON: a number is as good as a
 _AS_SCHEMA: Final = "schema"
 _ATTACHED: Final = "attached"
 
-_USER_LIST: Final[Any] = collections.UserList
+_USER_LIST: Final[Any] = collections.UserList  # of what, a type checker could not know
 _SEQUENCES: Final = (list, tuple, collections.deque, _USER_LIST, MappingView)
 _CONTAINERS: Final = (Mapping, *_SEQUENCES, set, frozenset, collections.UserString, SimpleNamespace)
 _ATOMS: Final = frozenset({int, float, bool, complex, type(None)})
